@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The claim protocol: the only code that stores frame words. Every change of the fast tier's state takes effect by
+ * one store made here, and here alone stands which flush and which fence it needs, with the crash that each prevents.
+ *
+ * A *stripe* is a set of pages under one lock. Whoever calls a function that takes a stripe holds that lock from
+ * before it read the page's version until after the call. DRAM decides who owns a word before the word is stored:
+ * no two CPUs ever store the same word at once.
+ *
+ * Words are stored through the cache and flushed, never with non-temporal stores: another CPU can flush our cache
+ * line, but it cannot drain our write-combining buffer, whose late arrival would overwrite a newer claim.
+ */
+#ifndef TIERED_CORE_PROTOCOL_H
+#define TIERED_CORE_PROTOCOL_H
+
+#include "claim.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The frame words of a volume, mapped. */
+struct tiered_words {
+	__le64 *primary;
+	__le64 *shadow;
+	u64 pages; /* whole pages of the volume; claims beyond do not decode */
+	u32 frames;
+	u8 seed;
+};
+
+/*
+ * What a stripe remembers for the protocol: the one frame whose word was cleared under this lock by a store that no
+ * fence has completed yet, or TIERED_NO_FRAME. All earlier clears under this lock are durable.
+ */
+struct tiered_clear {
+	u32 unfenced_frame;
+};
+
+/*
+ * Makes @frame the holder of @claim (clean, dirty or lost). The caller has stored the frame's data with non-temporal
+ * stores on this CPU and need not have fenced them. On return the claim is durable.
+ */
+void tiered_claim_publish(const struct tiered_words *words, struct tiered_clear *clear, u32 frame,
+			  struct tiered_claim claim);
+
+/*
+ * Clears the word of @frame after a newer claim of its page was published under the same lock. Not durable on return:
+ * @clear remembers it. The frame must not be written before tiered_claims_settle().
+ */
+void tiered_claim_supersede(const struct tiered_words *words, struct tiered_clear *clear, u32 frame);
+
+/*
+ * Clears the word of @frame, the only claim of its page (evict, discard, a bypassing write). Durable on return: the
+ * page may leave the index.
+ */
+void tiered_claim_withdraw(const struct tiered_words *words, struct tiered_clear *clear, u32 frame);
+
+/*
+ * Turns the dirty @claim of @frame clean, after its home was written and flushed. Takes effect some time later: until
+ * then a crash finds the page dirty, which is true as well.
+ */
+void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct tiered_claim claim);
+
+/*
+ * Completes the clears of @count frames, whichever CPU made them. Afterwards the frames may be written, once nobody
+ * can still read them.
+ */
+void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u32 count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

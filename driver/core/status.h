@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the driver tells user space: the fields of the status line in their order, and the messages it understands.
+ * Scripts count positions: append, never insert, rename or remove.
+ *
+ * The line is `<state> <needs_check|-> <field>...` with the numeric fields of TIERED_STATUS_FIELDS in order, or the
+ * single word `fail`. All counters are 64 bit, count since the volume was opened and are not reset.
+ */
+#ifndef TIERED_CORE_STATUS_H
+#define TIERED_CORE_STATUS_H
+
+/*
+ * state: rw    reads and writes are served
+ *        ro    opened read-only, by option or by need
+ *        fail  the volume cannot be served
+ */
+#define TIERED_STATE_RW "rw"
+#define TIERED_STATE_RO "ro"
+#define TIERED_STATE_FAIL "fail"
+
+/*
+ * FIELD(name): unit and meaning
+ *   frame_bytes       bytes a frame holds (4096)
+ *   frames_total      frames of the fast tier; free + clean + dirty + lost + retired, but for those at rest between
+ *                     two owners
+ *   read_hits         4 KiB pages touched by reads that a frame served; read_misses: that a capacity tier served
+ *   write_hits        pages touched by writes that were resident before; write_fills: that became resident by the
+ *                     write; write_bypass: that went to a capacity tier
+ *   read_fills        pages made resident from reads
+ *   fills_dropped     fills given up: the page changed meanwhile, its home was not flushed yet, or no frame was free
+ *   evictions         clean frames freed to make room
+ *   writeback_bytes   written to homes from dirty frames; fill_bytes: copied into frames by fills (reads and writes)
+ *   promotions, demotions  extents moved between capacity tiers (always 0 with one)
+ *   flushes           FLUSH requests received; flushes_passed: that had to be passed to a capacity tier
+ *   parked            requests that had to wait for a frame or for an exclusive range
+ *   media_errors      pages whose frame could not be read
+ *   NAME_p50_ns, NAME_p99_ns  latency of read_hit, read_miss, write_fast, write_bypass in nanoseconds, from a
+ *                     sample of the requests; upper bound of a histogram bucket (12 % wide); 0: no sample
+ *   dram_bytes        memory that this volume holds for its index, pins and policy
+ *   metadata_bytes    of the fast tier that hold words, shadows and superblocks
+ */
+#define TIERED_STATUS_FIELDS(FIELD) \
+	FIELD(frame_bytes)          \
+	FIELD(frames_total)         \
+	FIELD(frames_free)          \
+	FIELD(frames_clean)         \
+	FIELD(frames_dirty)         \
+	FIELD(frames_lost)          \
+	FIELD(frames_retired)       \
+	FIELD(read_hits)            \
+	FIELD(read_misses)          \
+	FIELD(write_hits)           \
+	FIELD(write_fills)          \
+	FIELD(write_bypass)         \
+	FIELD(read_fills)           \
+	FIELD(fills_dropped)        \
+	FIELD(evictions)            \
+	FIELD(writeback_bytes)      \
+	FIELD(fill_bytes)           \
+	FIELD(promotions)           \
+	FIELD(demotions)            \
+	FIELD(flushes)              \
+	FIELD(flushes_passed)       \
+	FIELD(parked)               \
+	FIELD(media_errors)         \
+	FIELD(read_hit_p50_ns)      \
+	FIELD(read_hit_p99_ns)      \
+	FIELD(read_miss_p50_ns)     \
+	FIELD(read_miss_p99_ns)     \
+	FIELD(write_fast_p50_ns)    \
+	FIELD(write_fast_p99_ns)    \
+	FIELD(write_bypass_p50_ns)  \
+	FIELD(write_bypass_p99_ns)  \
+	FIELD(dram_bytes)           \
+	FIELD(metadata_bytes)
+
+/*
+ * Messages (`dmsetup message NAME 0 <message>`):
+ *   flush     write every dirty page back to its home; returns at once, frames_dirty in the status tells the rest
+ *   uuid      replies the volume's UUID in text form
+ */
+#define TIERED_MESSAGE_FLUSH "flush"
+#define TIERED_MESSAGE_UUID "uuid"
+
+#endif
