@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest: a read-only root image, the initrd's programs and modules, and what the checkout built."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from images import distribution, module, modules, unpack
+from images.apt import Apt
+from images.cpio import Archive
+from images.distribution import Distribution
+from images.host import (BUILD, cache_dir, digest, fingerprint, locked, make_directory, read_stamp,
+                         remove_tree, run, say, write_file)
+from images.kernels import Kernel
+
+RECIPE = 1
+# The modules of the initrd: those that the root image, the host's channels and the emulated devices need.
+MODULES = ("virtio_pci", "virtio_scsi", "sd_mod", "squashfs", "overlay", "virtio_console", "virtio_blk",
+           "virtio_rng", "9p", "9pnet_virtio", "nfit", "nd_pmem", "device_dax", "dm_mod")
+DROPPED = ("usr/share/doc", "usr/share/doc-base", "usr/share/man", "usr/share/info", "usr/share/locale",
+           "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion", "usr/share/zsh",
+           "usr/share/applications", "usr/share/pixmaps", "usr/share/icons", "usr/share/menu",
+           "usr/lib/systemd", "usr/lib/udev", "etc/init.d", "etc/systemd", "etc/modprobe.d",
+           "usr/lib/modprobe.d", "usr/lib/python3.11/test", "usr/lib/python3.12/test")
+FOLDERS = ("dev", "proc", "sys", "run", "tmp", "mnt/share", "mnt/lower", "root", "var/tmp", "var/log",
+           "var/lib", "etc")
+FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/false\n",
+    "etc/group": "root:x:0:\ndisk:x:6:\ntty:x:5:\nnogroup:x:65534:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/hosts": "127.0.0.1 localhost tiered\n::1 localhost\n",
+    "etc/hostname": "tiered\n",
+    "etc/fstab": "",
+    "etc/profile": "PS1='vm# '\n",
+}
+# What maintainer scripts would have linked.
+LINKS = {"usr/bin/sh": "dash", "etc/mtab": "/proc/self/mounts", "usr/bin/awk": "gawk", "var/run": "/run",
+         "usr/bin/vi": "busybox", "usr/bin/less": "busybox"}
+
+# The lists that modprobe reads and a further module changes.
+LISTS = ("modules.dep.bin", "modules.alias.bin", "modules.softdep")
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """The parts of a guest that do not depend on what the checkout builds."""
+    root: Path
+    initrd: Path
+
+
+def base(kernel: Kernel) -> GuestImage:
+    """The guest's root image and initrd for a kernel; made when missing."""
+    host = distribution.host()
+    tree = cache_dir() / "guest" / "tree"
+    tree_key = digest(RECIPE, host.name, host.arch, host.guest, DROPPED, FILES, LINKS)
+    directory = cache_dir() / "guest" / f"image-{kernel.name}"
+    key = digest(tree_key, kernel.key, MODULES)
+    if read_stamp(directory).get("key") != key:
+        make_directory(tree, tree_key, lambda path: _fill_tree(host, path))
+        make_directory(directory, key, lambda path: _fill_image(kernel, tree, path))
+    return GuestImage(directory / "root.squashfs", directory / "initrd.cpio")
+
+
+def refresh() -> None:
+    """Forget the guest's user land, so that it is made anew from the newest packages."""
+    with locked("tree"):
+        remove_tree(cache_dir() / "guest")
+
+
+def _fill_tree(host: Distribution, root: Path) -> dict[str, str]:
+    apt = Apt(host, host.suites)
+    apt.update()
+    archives = apt.closure(host.guest)
+    say(f"unpacking the guest's user land ({len(archives)} packages)")
+    unpack.unpack(archives, root)
+    for name in DROPPED:
+        remove_tree(root / name)
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name, text in FILES.items():
+        (root / name).write_text(text, encoding="utf-8")
+    for name, target in LINKS.items():
+        remove_tree(root / name)
+        (root / name).symlink_to(target)
+    for archive in archives:
+        archive.unlink()
+    return {"packages": str(len(archives))}
+
+
+def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:
+    say(f"packing the guest's root for kernel {kernel.name}")
+    staging = directory / "staging"
+    run(["cp", "-al", tree, staging])
+    (staging / "stamp.json").unlink()
+    target = staging / "usr/lib/modules" / kernel.release
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(["cp", "-al", kernel.modules, target])
+    for name in ("build", "source"):
+        remove_tree(target / name)
+    # Not compressed: an emulated processor unpacks slower than the host reads.
+    run(["mksquashfs", staging, directory / "root.squashfs", "-all-root", "-noI", "-noD", "-noF", "-noX",
+         "-no-xattrs", "-no-progress", "-quiet", "-mkfs-time", "0", "-all-time", "0"])
+    write_file(directory / "initrd.cpio", _initrd(kernel, tree))
+    remove_tree(staging)
+    return {"release": kernel.release}
+
+
+def _initrd(kernel: Kernel, tree: Path) -> bytes:
+    """What is needed to mount the root: busybox and some modules, in plain form, with their lists."""
+    archive = Archive()
+    for name in ("dev", "proc", "sys", "root", "mnt", "tmp"):
+        archive.folder(name)
+    archive.device("dev/console", 5, 1)
+    archive.device("dev/null", 1, 3)
+    archive.copy(tree / "bin/busybox", "bin/busybox")
+    archive.link("bin/sh", "busybox")
+    place = f"lib/modules/{kernel.release}"
+    needs = modules.needs(kernel.modules, MODULES)
+    for path in needs:
+        archive.file(f"{place}/{modules.plain_name(path)}", modules.read_plain(kernel.modules / path))
+    lines = [" ".join([f"{modules.plain_name(path)}:", *map(modules.plain_name, before)]) + "\n"
+             for path, before in needs.items()]
+    archive.file(f"{place}/modules.dep", "".join(lines).encode())
+    for name in ("modules.builtin", "modules.order"):
+        archive.copy(kernel.modules / name, f"{place}/{name}")
+    return archive.bytes()
+
+
+def overlay(kernel: Kernel) -> Path:
+    """An archive to append to the initrd, with what the checkout built: the driver's module, and tierctl when
+    it is there. The initrd's init copies its /overlay over the root."""
+    driver = module.build(kernel)
+    tierctl = BUILD / "userspace" / "tierctl"
+    parts = [driver, tierctl] if tierctl.is_file() else [driver]
+    directory = BUILD / "guest" / kernel.name
+    target = directory / "overlay.cpio"
+    key = digest(RECIPE, kernel.key, fingerprint(parts))
+    with locked(f"overlay-{digest(str(directory))}"):
+        if not target.is_file() or read_stamp(directory).get("key") != key:
+            archive = Archive()
+            if tierctl in parts:
+                archive.copy(tierctl, "overlay/usr/sbin/tierctl")
+            _add_module(archive, kernel, driver, directory)
+            write_file(target, archive.bytes())
+            write_file(directory / "stamp.json", f'{{"key": "{key}"}}\n')
+    return target
+
+
+def _add_module(archive: Archive, kernel: Kernel, driver: Path, directory: Path) -> None:
+    """Add the module with the kernel's module lists written anew, so that modprobe finds it."""
+    scratch = directory / "depmod"
+    remove_tree(scratch)
+    target = scratch / "lib" / "modules" / kernel.release
+    target.parent.mkdir(parents=True)
+    run(["cp", "-as", kernel.modules, target])
+    extra = target / "extra"
+    extra.mkdir()
+    # The debugger reads the module on the host; in the guest its debug sections would only cost memory.
+    run(["strip", "--strip-debug", "-o", extra / driver.name, driver])
+    for stale in target.glob("modules.*"):
+        if stale.name not in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+            stale.unlink()
+    run(["depmod", "-b", scratch, kernel.release])
+    place = f"overlay/usr/lib/modules/{kernel.release}"
+    archive.copy(extra / driver.name, f"{place}/extra/{driver.name}")
+    for name in LISTS:
+        archive.copy(target / name, f"{place}/{name}")
+    remove_tree(scratch)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the driver's module against a kernel, outside of the driver's folder."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from images.host import (BUILD, CHECKOUT, Problem, digest, fingerprint, locked, read_stamp, run, say,
+                         write_file)
+from images.kernels import Kernel
+
+MODULE = "dm-tiered.ko"
+SOURCE_ENDINGS = (".c", ".h", ".S", ".sh", ".mk")
+BUILD_FILES = ("Kbuild", "Makefile")
+
+
+def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = CHECKOUT / "driver") -> Path:
+    """Build the driver for a kernel and return the module; nothing is done when nothing changed."""
+    suffix = f"-{digest(*defines)[:8]}" if defines else ""
+    directory = BUILD / "module" / f"{kernel.name}{suffix}"
+    result = directory / MODULE
+    with locked(f"module-{digest(str(directory))}"):
+        files = sources(source)
+        key = digest(kernel.key, list(defines), fingerprint(files))
+        if result.is_file() and read_stamp(directory).get("key") == key:
+            return result
+        say(f"building {MODULE} for kernel {kernel.name}")
+        _mirror(source, files, directory)
+        result.unlink(missing_ok=True)
+        run(_command(kernel, directory, defines))
+        if not result.is_file():
+            raise Problem(f"Building {source} for kernel {kernel.name} left no {MODULE}: "
+                          "check its Kbuild file.")
+        write_file(directory / "stamp.json", f'{{"key": "{key}"}}\n')
+    return result
+
+
+def sources(folder: Path) -> list[Path]:
+    """The files of the driver that a build can depend on."""
+    if not (folder / "Kbuild").is_file():
+        raise Problem(f"There is no {folder}/Kbuild to build: is the checkout complete?")
+    return sorted(path for path in folder.rglob("*")
+                  if path.is_file() and (path.suffix in SOURCE_ENDINGS or path.name in BUILD_FILES))
+
+
+def _mirror(folder: Path, files: Sequence[Path], directory: Path) -> None:
+    """Make `directory` a tree of links to the sources, where the build can leave its objects."""
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = {directory / path.relative_to(folder): path for path in files}
+    for present in directory.rglob("*"):
+        if present.is_symlink() and present not in wanted:
+            present.unlink()
+    for link, path in wanted.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink() or os.readlink(link) != str(path):
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+
+
+def _command(kernel: Kernel, directory: Path, defines: Sequence[str]) -> list[str]:
+    words = ["make", "-C", str(kernel.build), f"M={directory}", f"-j{min(os.cpu_count() or 1, 8)}",
+             # Debian's headers ask for pahole to make BTF of modules; nothing here reads it.
+             "CONFIG_DEBUG_INFO_BTF_MODULES="]
+    if defines:
+        words.append("KCFLAGS=" + " ".join(f"-D{define}" for define in defines))
+    return [*words, "modules"]
