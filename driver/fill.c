@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Read misses that become resident: bounce read, copy to the reader, copy into frames. */
+#include "fill.h"
+
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "volume.h"
+
+/* A read of homes on its way, and afterwards a fill waiting for the worker. */
+struct tiered_fill {
+	struct llist_node node;
+	struct tiered_volume *volume;
+	struct bio *reader;
+	u64 page;
+	u32 pages;
+	u64 started_ns;
+	struct tiered_fill_seen seen;
+	struct bio bio; /* last: the bio_set allocates its vectors behind it */
+};
+
+/* A flush for the sake of fills is sent at most this often. */
+#define SETTLE_DELAY HZ
+
+static void free_fill(struct tiered_fill *fill)
+{
+	struct tiered_volume *volume = fill->volume;
+	u32 pages = fill->pages, i;
+
+	for (i = 0; i < fill->bio.bi_vcnt; i++)
+		__free_page(fill->bio.bi_io_vec[i].bv_page);
+	bio_put(&fill->bio);
+	atomic_sub(pages, &volume->fills.pages_in_flight);
+}
+
+/*----------------------------------------------------------------*/
+/* The worker */
+
+enum filled {
+	FILLED,
+	CHANGED,
+	UNSETTLED,
+	NO_FRAME,
+};
+
+static enum filled fill_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page, u32 seen_events,
+			       struct page *from)
+{
+	struct tiered_frames *frames = &volume->frames;
+	void *data;
+	u32 frame;
+
+	/*
+	 * What we read is the page's contents only if nothing happened to the page since before the read: no write
+	 * began or ended, none is on its way.
+	 */
+	if (atomic_read(&stripe->home_writes) || atomic_read(&stripe->events) != seen_events ||
+	    tiered_zero_excludes(volume, page))
+		return CHANGED;
+	/* A clean claim says that the home has this durably. */
+	if (!tiered_homes_settled(&volume->homes, page))
+		return UNSETTLED;
+	frame = tiered_frames_alloc(frames, false);
+	if (frame == TIERED_NO_FRAME)
+		return NO_FRAME;
+	data = kmap_local_page(from);
+	memcpy_flushcache(tiered_frame_data(frames, frame), data, TIERED_FRAME_BYTES);
+	kunmap_local(data);
+	tiered_frames_insert(frames, stripe, page, frame, TIERED_CLAIM_CLEAN);
+	return FILLED;
+}
+
+static void fill_page(struct tiered_volume *volume, u64 page, u32 seen_events, struct page *from)
+{
+	struct tiered_stripe *stripe = tiered_stripe_of(&volume->frames, page);
+	enum filled r;
+
+	spin_lock(&stripe->lock);
+	r = fill_locked(volume, stripe, page, seen_events, from);
+	spin_unlock(&stripe->lock);
+
+	if (r == FILLED) {
+		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
+		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
+		return;
+	}
+	tiered_count(&volume->stats, TIERED_FILLS_DROPPED, 1);
+	if (r == UNSETTLED)
+		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
+}
+
+static void fill_all(struct tiered_volume *volume, struct llist_node *list)
+{
+	struct tiered_fill *fill, *next;
+	u32 i;
+
+	llist_for_each_entry_safe(fill, next, llist_reverse_order(list), node) {
+		for (i = 0; i < fill->pages; i++)
+			fill_page(volume, fill->page + i, fill->seen.events[i], fill->bio.bi_io_vec[i].bv_page);
+		free_fill(fill);
+		cond_resched();
+	}
+}
+
+static void fill_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(work, struct tiered_volume, fills.work);
+
+	fill_all(volume, llist_del_all(&volume->fills.done));
+	tiered_reclaim_poke(volume);
+}
+
+static void settle_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(to_delayed_work(work), struct tiered_volume, fills.settle);
+
+	tiered_homes_flush_now(&volume->homes);
+}
+
+/*----------------------------------------------------------------*/
+/* The read */
+
+static void copy_to_reader(struct tiered_fill *fill)
+{
+	struct bio *reader = fill->reader;
+	struct bvec_iter to = reader->bi_iter;
+	u32 at_bytes = (to.bi_sector - tiered_home_sector(fill->page)) << TIERED_SECTOR_SHIFT;
+
+	while (to.bi_size) {
+		struct bio_vec bv = bio_iter_iovec(reader, to);
+		u32 within = at_bytes % PAGE_SIZE;
+		struct page *from = fill->bio.bi_io_vec[at_bytes / PAGE_SIZE].bv_page;
+
+		bv.bv_len = min_t(u32, bv.bv_len, PAGE_SIZE - within);
+		memcpy_to_bvec(&bv, page_address(from) + within);
+		bio_advance_iter_single(reader, &to, bv.bv_len);
+		at_bytes += bv.bv_len;
+	}
+}
+
+/* In interrupt context. The reader need not wait for the fill. */
+static void read_ended(struct bio *bio)
+{
+	struct tiered_fill *fill = container_of(bio, struct tiered_fill, bio);
+	struct tiered_volume *volume = fill->volume;
+	struct bio *reader = fill->reader;
+
+	tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
+	reader->bi_status = bio->bi_status;
+	if (bio->bi_status) {
+		free_fill(fill);
+	} else {
+		copy_to_reader(fill);
+		if (llist_add(&fill->node, &volume->fills.done))
+			queue_work(volume->workers, &volume->fills.work);
+	}
+	/* Last: as soon as no request is in flight the volume may go, once its fills are drained. */
+	bio_endio(reader);
+}
+
+static bool add_bounce_pages(struct tiered_fill *fill)
+{
+	u32 i;
+
+	for (i = 0; i < fill->pages; i++) {
+		struct page *page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page)
+			return false;
+		__bio_add_page(&fill->bio, page, PAGE_SIZE, 0);
+	}
+	return true;
+}
+
+bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
+		      const struct tiered_fill_seen *seen, u64 started_ns)
+{
+	struct tiered_fill *fill;
+	struct bio *read;
+
+	BUILD_BUG_ON(PAGE_SIZE != TIERED_FRAME_BYTES);
+	if (atomic_read(&volume->fills.pages_in_flight) >= TIERED_FILL_PAGES_IN_FLIGHT)
+		return false;
+	read = bio_alloc_bioset(volume->homes.bdev, pages, REQ_OP_READ | (bio->bi_opf & (REQ_SYNC | REQ_PRIO |
+				REQ_NOWAIT | REQ_META)), GFP_NOWAIT | __GFP_NOWARN, &volume->fills.bios);
+	if (!read)
+		return false;
+	atomic_add(pages, &volume->fills.pages_in_flight);
+	fill = container_of(read, struct tiered_fill, bio);
+	fill->volume = volume;
+	fill->reader = bio;
+	fill->page = page;
+	fill->pages = pages;
+	fill->started_ns = started_ns;
+	fill->seen = *seen;
+	if (!add_bounce_pages(fill)) {
+		free_fill(fill);
+		return false;
+	}
+	read->bi_iter.bi_sector = tiered_home_sector(page);
+	read->bi_end_io = read_ended;
+	submit_bio_noacct(read);
+	return true;
+}
+
+/*----------------------------------------------------------------*/
+
+int tiered_fills_init(struct tiered_volume *volume)
+{
+	struct tiered_fills *fills = &volume->fills;
+
+	init_llist_head(&fills->done);
+	INIT_WORK(&fills->work, fill_work);
+	INIT_DELAYED_WORK(&fills->settle, settle_work);
+	return bioset_init(&fills->bios, BIO_POOL_SIZE, offsetof(struct tiered_fill, bio), BIOSET_NEED_BVECS);
+}
+
+void tiered_fills_exit(struct tiered_volume *volume)
+{
+	bioset_exit(&volume->fills.bios);
+}
+
+void tiered_fills_drain(struct tiered_volume *volume)
+{
+	cancel_delayed_work_sync(&volume->fills.settle);
+	flush_work(&volume->fills.work);
+	/* A fill at the end of a drained list may have asked for a flush. */
+	cancel_delayed_work_sync(&volume->fills.settle);
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The fast tier in memory: index, allocation, rest. */
+#include "frames.h"
+
+#include <linux/cpumask.h>
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+/* A frame's word in memory when it holds nothing. */
+#define WORD_NONE 0ull
+
+static u64 frame_word(const struct tiered_claim *claim)
+{
+	return claim->page | (u64)claim->state << TIERED_FRAME_STATE_SHIFT |
+	       (u64)claim->version << TIERED_FRAME_VERSION_SHIFT;
+}
+
+static struct tiered_claim frame_claim(u64 word)
+{
+	return (struct tiered_claim){
+		.page = tiered_frame_page(word),
+		.state = tiered_frame_state(word),
+		.version = tiered_frame_version(word),
+	};
+}
+
+/*----------------------------------------------------------------*/
+/* Set-up */
+
+static int alloc_tables(struct tiered_frames *frames, u32 buckets, u32 stripes)
+{
+	u32 count = frames->words.frames, i;
+
+	frames->frame = kvcalloc(count, sizeof(*frames->frame), GFP_KERNEL);
+	frames->referenced = kvcalloc(count, sizeof(*frames->referenced), GFP_KERNEL);
+	frames->bucket = kvmalloc_array(buckets, sizeof(*frames->bucket), GFP_KERNEL);
+	frames->stripe = kvcalloc(stripes, sizeof(*frames->stripe), GFP_KERNEL);
+	frames->magazine = alloc_percpu(struct tiered_magazine);
+	if (!frames->frame || !frames->referenced || !frames->bucket || !frames->stripe || !frames->magazine)
+		return -ENOMEM;
+
+	for (i = 0; i < buckets; i++)
+		frames->bucket[i] = TIERED_NO_FRAME;
+	for (i = 0; i < stripes; i++) {
+		spin_lock_init(&frames->stripe[i].lock);
+		frames->stripe[i].clear.unfenced_frame = TIERED_NO_FRAME;
+	}
+	frames->dram_bytes = count * (sizeof(*frames->frame) + sizeof(*frames->referenced)) +
+			     buckets * sizeof(*frames->bucket) + stripes * sizeof(*frames->stripe) +
+			     num_possible_cpus() * sizeof(struct tiered_magazine);
+	return 0;
+}
+
+static void list_reset(struct tiered_frame_list *list)
+{
+	list->first = TIERED_NO_FRAME;
+	list->count = 0;
+}
+
+int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, void *data)
+{
+	u32 buckets = max(rounddown_pow_of_two(words->frames), 64ul);
+	u32 stripes = clamp(buckets / 16, 64u, 16384u);
+	int r;
+
+	memset(frames, 0, sizeof(*frames));
+	frames->words = *words;
+	frames->data = data;
+	frames->bucket_bits = ilog2(buckets);
+	frames->stripe_mask = stripes - 1;
+	frames->magazine_frames = clamp(words->frames / (64 * num_possible_cpus()), 1u, (u32)TIERED_MAGAZINE_FRAMES);
+	frames->reserve = clamp(words->frames / 64, 4u, 4096u);
+	frames->low_free = 2 * frames->reserve;
+	frames->high_free = 4 * frames->reserve;
+	spin_lock_init(&frames->pool_lock);
+	init_waitqueue_head(&frames->freed);
+	list_reset(&frames->free);
+	list_reset(&frames->resting);
+	list_reset(&frames->grace);
+
+	r = percpu_counter_init(&frames->clean, 0, GFP_KERNEL);
+	if (!r)
+		r = percpu_counter_init(&frames->dirty, 0, GFP_KERNEL);
+	if (!r)
+		r = alloc_tables(frames, buckets, stripes);
+	if (r)
+		tiered_frames_exit(frames);
+	return r;
+}
+
+void tiered_frames_exit(struct tiered_frames *frames)
+{
+	free_percpu(frames->magazine);
+	kvfree(frames->stripe);
+	kvfree(frames->bucket);
+	kvfree(frames->referenced);
+	kvfree(frames->frame);
+	percpu_counter_destroy(&frames->dirty);
+	percpu_counter_destroy(&frames->clean);
+	memset(frames, 0, sizeof(*frames));
+}
+
+/*----------------------------------------------------------------*/
+/* The index */
+
+static u32 bucket_of(const struct tiered_frames *frames, u64 page)
+{
+	return hash_64(page, frames->bucket_bits);
+}
+
+/* A bucket lies in one stripe, so that the stripe's lock covers its chain. */
+struct tiered_stripe *tiered_stripe_of(const struct tiered_frames *frames, u64 page)
+{
+	return &frames->stripe[bucket_of(frames, page) & frames->stripe_mask];
+}
+
+u32 tiered_frames_lookup(const struct tiered_frames *frames, u64 page)
+{
+	u32 frame = READ_ONCE(frames->bucket[bucket_of(frames, page)]);
+
+	while (frame != TIERED_NO_FRAME) {
+		const struct tiered_frame *f = &frames->frame[frame];
+
+		if (tiered_frame_page(READ_ONCE(f->word)) == page)
+			break;
+		frame = READ_ONCE(f->next);
+	}
+	return frame;
+}
+
+/* The place that points to @frame, which is in the chain of @page. */
+static u32 *chain_place(struct tiered_frames *frames, u64 page, u32 frame)
+{
+	u32 *place = &frames->bucket[bucket_of(frames, page)];
+
+	while (*place != frame)
+		place = &frames->frame[*place].next;
+	return place;
+}
+
+/* Publishes @frame in a chain: readers that see it see its word and its successor. */
+static void chain_point(u32 *place, u32 frame)
+{
+	smp_store_release(place, frame);
+}
+
+static void chain_insert(struct tiered_frames *frames, u64 page, u32 frame, u64 word)
+{
+	u32 *head = &frames->bucket[bucket_of(frames, page)];
+
+	frames->frame[frame].next = *head;
+	WRITE_ONCE(frames->frame[frame].word, word);
+	chain_point(head, frame);
+}
+
+static void chain_replace(struct tiered_frames *frames, u32 old, u32 frame, u64 word)
+{
+	u32 *place = chain_place(frames, tiered_frame_page(word), old);
+
+	frames->frame[frame].next = frames->frame[old].next;
+	WRITE_ONCE(frames->frame[frame].word, word);
+	chain_point(place, frame);
+}
+
+/* The removed frame keeps its successor for readers that stand on it. */
+static void chain_remove(struct tiered_frames *frames, u32 frame)
+{
+	u32 *place = chain_place(frames, tiered_frame_page(frames->frame[frame].word), frame);
+
+	chain_point(place, frames->frame[frame].next);
+}
+
+static void count_state(struct tiered_frames *frames, enum tiered_claim_state state, int by)
+{
+	if (state == TIERED_CLAIM_CLEAN)
+		percpu_counter_add(&frames->clean, by);
+	else if (state == TIERED_CLAIM_DIRTY)
+		percpu_counter_add(&frames->dirty, by);
+	else if (state == TIERED_CLAIM_LOST)
+		atomic_add(by, &frames->lost);
+}
+
+void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page, u32 frame,
+			  enum tiered_claim_state state)
+{
+	/* No claim of the page is left on media once publish has fenced, so the version may start anew. */
+	struct tiered_claim claim = { .page = page, .state = state, .version = 0 };
+
+	lockdep_assert_held(&stripe->lock);
+	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
+	WRITE_ONCE(frames->referenced[frame], 0);
+	chain_insert(frames, page, frame, frame_word(&claim));
+	count_state(frames, state, 1);
+	atomic_inc(&stripe->events);
+}
+
+/* Frees a frame that a newer one superseded, unless write-back still needs it: then write-back does. */
+static void release_superseded(struct tiered_frames *frames, u32 frame)
+{
+	u64 word = frames->frame[frame].word;
+
+	if (word & TIERED_FRAME_CLEANING)
+		WRITE_ONCE(frames->frame[frame].word, word | TIERED_FRAME_SUPERSEDED);
+	else
+		tiered_frames_rest(frames, frame);
+}
+
+void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 old, u32 frame)
+{
+	struct tiered_claim former = frame_claim(frames->frame[old].word);
+	struct tiered_claim claim = {
+		.page = former.page,
+		.state = TIERED_CLAIM_DIRTY,
+		.version = tiered_version_next(former.version),
+	};
+
+	lockdep_assert_held(&stripe->lock);
+	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
+	WRITE_ONCE(frames->referenced[frame], 1);
+	chain_replace(frames, old, frame, frame_word(&claim));
+	/* The page has a newer claim, durably: only now may the older one go. */
+	tiered_claim_supersede(&frames->words, &stripe->clear, old);
+	count_state(frames, former.state, -1);
+	count_state(frames, claim.state, 1);
+	release_superseded(frames, old);
+	atomic_inc(&stripe->events);
+}
+
+void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)
+{
+	lockdep_assert_held(&stripe->lock);
+	/*
+	 * Before the page leaves the index: whoever misses it next may write its home, and this claim must not come
+	 * back over that after a crash.
+	 */
+	tiered_claim_withdraw(&frames->words, &stripe->clear, frame);
+	chain_remove(frames, frame);
+	count_state(frames, tiered_frame_state(frames->frame[frame].word), -1);
+	tiered_frames_rest(frames, frame);
+	atomic_inc(&stripe->events);
+}
+
+void tiered_frames_clean(struct tiered_frames *frames, u32 frame)
+{
+	struct tiered_claim claim = frame_claim(frames->frame[frame].word);
+
+	tiered_claim_mark_clean(&frames->words, frame, claim);
+	claim.state = TIERED_CLAIM_CLEAN;
+	WRITE_ONCE(frames->frame[frame].word, frame_word(&claim));
+	percpu_counter_dec(&frames->dirty);
+	percpu_counter_inc(&frames->clean);
+}
+
+void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct tiered_claim *claim, u32 instead_of)
+{
+	if (instead_of == TIERED_NO_FRAME) {
+		chain_insert(frames, claim->page, frame, frame_word(claim));
+	} else {
+		count_state(frames, tiered_frame_state(frames->frame[instead_of].word), -1);
+		chain_replace(frames, instead_of, frame, frame_word(claim));
+	}
+	count_state(frames, claim->state, 1);
+}
+
+/*----------------------------------------------------------------*/
+/* Free and resting frames */
+
+static void list_push(struct tiered_frames *frames, struct tiered_frame_list *list, u32 frame)
+{
+	frames->frame[frame].link = list->first;
+	list->first = frame;
+	WRITE_ONCE(list->count, list->count + 1);
+}
+
+static u32 list_pop(struct tiered_frames *frames, struct tiered_frame_list *list)
+{
+	u32 frame = list->first;
+
+	if (frame != TIERED_NO_FRAME) {
+		list->first = frames->frame[frame].link;
+		WRITE_ONCE(list->count, list->count - 1);
+	}
+	return frame;
+}
+
+void tiered_frames_adopt_free(struct tiered_frames *frames, u32 frame)
+{
+	list_push(frames, &frames->free, frame);
+}
+
+static void refill(struct tiered_frames *frames, struct tiered_magazine *magazine, bool may_use_reserve)
+{
+	u32 keep = may_use_reserve ? 0 : frames->reserve;
+
+	spin_lock(&frames->pool_lock);
+	while (magazine->free_count < frames->magazine_frames && frames->free.count > keep)
+		magazine->free[magazine->free_count++] = list_pop(frames, &frames->free);
+	spin_unlock(&frames->pool_lock);
+}
+
+u32 tiered_frames_alloc(struct tiered_frames *frames, bool may_use_reserve)
+{
+	struct tiered_magazine *magazine = get_cpu_ptr(frames->magazine);
+	u32 frame = TIERED_NO_FRAME;
+
+	if (!magazine->free_count)
+		refill(frames, magazine, may_use_reserve);
+	if (magazine->free_count)
+		frame = magazine->free[--magazine->free_count];
+	put_cpu_ptr(frames->magazine);
+	return frame;
+}
+
+void tiered_frames_unalloc(struct tiered_frames *frames, u32 frame)
+{
+	spin_lock(&frames->pool_lock);
+	list_push(frames, &frames->free, frame);
+	spin_unlock(&frames->pool_lock);
+}
+
+void tiered_frames_rest(struct tiered_frames *frames, u32 frame)
+{
+	struct tiered_magazine *magazine = get_cpu_ptr(frames->magazine);
+
+	magazine->resting[magazine->resting_count++] = frame;
+	if (magazine->resting_count >= frames->magazine_frames) {
+		spin_lock(&frames->pool_lock);
+		while (magazine->resting_count)
+			list_push(frames, &frames->resting, magazine->resting[--magazine->resting_count]);
+		spin_unlock(&frames->pool_lock);
+	}
+	put_cpu_ptr(frames->magazine);
+}
+
+/* Moves what rests behind a new grace period. Returns false when nothing rests. */
+static bool begin_grace(struct tiered_frames *frames)
+{
+	spin_lock(&frames->pool_lock);
+	if (!frames->grace.count) {
+		frames->grace = frames->resting;
+		list_reset(&frames->resting);
+		frames->grace_cookie = get_state_synchronize_rcu();
+	}
+	spin_unlock(&frames->pool_lock);
+	return frames->grace.count;
+}
+
+#define SETTLE_BATCH 64u
+
+/* Takes up to SETTLE_BATCH frames off the list whose grace period is over and completes their clears. */
+static u32 settle_batch(struct tiered_frames *frames)
+{
+	u32 batch[SETTLE_BATCH], count = 0, i;
+
+	while (count < SETTLE_BATCH && frames->grace.count)
+		batch[count++] = list_pop(frames, &frames->grace);
+	tiered_claims_settle(&frames->words, batch, count);
+	for (i = 0; i < count; i++)
+		WRITE_ONCE(frames->frame[batch[i]].word, WORD_NONE);
+
+	spin_lock(&frames->pool_lock);
+	for (i = 0; i < count; i++)
+		list_push(frames, &frames->free, batch[i]);
+	spin_unlock(&frames->pool_lock);
+	return count;
+}
+
+u32 tiered_frames_settle(struct tiered_frames *frames)
+{
+	u32 freed = 0;
+
+	if (!begin_grace(frames))
+		return 0;
+	cond_synchronize_rcu(frames->grace_cookie);
+	while (frames->grace.count) {
+		freed += settle_batch(frames);
+		cond_resched();
+	}
+	wake_up_all(&frames->freed);
+	return freed;
+}
+
+u32 tiered_frames_free(const struct tiered_frames *frames)
+{
+	u32 sum = tiered_frames_pool_free(frames);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(frames->magazine, cpu)->free_count);
+	return sum;
+}

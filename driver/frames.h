@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The fast tier in memory: which frame holds which page (the index), free frames, and frames at rest between two
+ * owners.
+ *
+ * A *stripe* is the set of pages whose hash shares its low bits: one lock, the claim protocol's memory of it, and the
+ * counters by which a fill learns that something happened to a page meanwhile. Chains of the index are changed under
+ * the stripe's lock and read under RCU; a reader that found a frame may copy from it until rcu_read_unlock().
+ */
+#ifndef TIERED_FRAMES_H
+#define TIERED_FRAMES_H
+
+#include <linux/atomic.h>
+#include <linux/percpu_counter.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "core/protocol.h"
+
+/*
+ * One frame in memory: 17 bytes with its reference mark. `word` has the claim's own layout in its low 47 bits, and
+ * above them marks that never reach the medium.
+ */
+struct tiered_frame {
+	u64 word; /* changed under the lock of the page's stripe */
+	u32 next; /* the next frame of the chain; kept intact while the frame rests, readers may still be on it */
+	u32 link; /* free and resting frames: the next of their list */
+};
+
+#define TIERED_FRAME_PAGE_MASK ((1ull << 40) - 1)
+#define TIERED_FRAME_STATE_SHIFT 40
+#define TIERED_FRAME_VERSION_SHIFT 43
+/* Its contents are on their way to the home; it must not be freed until they arrived. */
+#define TIERED_FRAME_CLEANING (1ull << 48)
+/* A newer frame holds its page; write-back frees it. Only together with CLEANING. */
+#define TIERED_FRAME_SUPERSEDED (1ull << 49)
+
+static inline u64 tiered_frame_page(u64 word)
+{
+	return word & TIERED_FRAME_PAGE_MASK;
+}
+
+static inline enum tiered_claim_state tiered_frame_state(u64 word)
+{
+	return word >> TIERED_FRAME_STATE_SHIFT & 7;
+}
+
+static inline u8 tiered_frame_version(u64 word)
+{
+	return word >> TIERED_FRAME_VERSION_SHIFT & (TIERED_VERSIONS - 1);
+}
+
+struct tiered_stripe {
+	spinlock_t lock;
+	struct tiered_clear clear;
+	/* Changes of the index, and home writes begun and ended, of any page of the stripe. */
+	atomic_t events;
+	/* Bypassing writes on their way to a home of the stripe. */
+	atomic_t home_writes;
+};
+
+/* A CPU's own small stock, so that allocation rarely takes the pool's lock. Used with preemption disabled. */
+#define TIERED_MAGAZINE_FRAMES 32
+
+struct tiered_magazine {
+	u32 free_count;
+	u32 resting_count;
+	u32 free[TIERED_MAGAZINE_FRAMES];
+	u32 resting[TIERED_MAGAZINE_FRAMES];
+};
+
+/* A list of frames through tiered_frame.link. */
+struct tiered_frame_list {
+	u32 first;
+	u32 count;
+};
+
+struct tiered_frames {
+	struct tiered_words words; /* on media */
+	void *data;		   /* frame 0, mapped */
+	struct tiered_frame *frame;
+	u8 *referenced; /* read since the clock hand passed; written by readers without order */
+	u32 *bucket;
+	struct tiered_stripe *stripe;
+	u32 bucket_bits;
+	u32 stripe_mask;
+
+	struct tiered_magazine __percpu *magazine;
+	u32 magazine_frames; /* at most this many of the stock's places are used */
+
+	spinlock_t pool_lock; /* the lists below */
+	struct tiered_frame_list free;
+	struct tiered_frame_list resting;      /* freed since the last grace period began */
+	struct tiered_frame_list grace;	       /* waiting for the grace period of grace_cookie */
+	unsigned long grace_cookie;
+
+	u32 reserve;  /* the last free frames are for pages that are resident already */
+	u32 low_free; /* below this many free frames reclaim starts ... */
+	u32 high_free; /* ... and goes on up to this many */
+
+	struct percpu_counter clean;
+	struct percpu_counter dirty;
+	atomic_t lost;
+	atomic_t retired;
+	u64 dram_bytes;
+
+	wait_queue_head_t freed; /* woken when free frames came in, and when waiting for them became vain */
+};
+
+/*
+ * Allocates the index for @words->frames frames whose data begin at @data. Returns 0 or -ENOMEM. Every frame starts
+ * as neither free nor held: load puts it in its place.
+ */
+int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, void *data);
+void tiered_frames_exit(struct tiered_frames *frames);
+
+static inline void *tiered_frame_data(const struct tiered_frames *frames, u32 frame)
+{
+	return frames->data + ((u64)frame << TIERED_FRAME_SHIFT);
+}
+
+struct tiered_stripe *tiered_stripe_of(const struct tiered_frames *frames, u64 page);
+
+/* The frame that holds @page, or TIERED_NO_FRAME. Under RCU or the stripe's lock. */
+u32 tiered_frames_lookup(const struct tiered_frames *frames, u64 page);
+
+static inline u64 tiered_frame_word(const struct tiered_frames *frames, u32 frame)
+{
+	return READ_ONCE(frames->frame[frame].word);
+}
+
+/* Marks a frame as used since the clock hand passed; stores only when that is news. */
+static inline void tiered_frame_touch(struct tiered_frames *frames, u32 frame)
+{
+	if (!READ_ONCE(frames->referenced[frame]))
+		WRITE_ONCE(frames->referenced[frame], 1);
+}
+
+/*
+ * The four changes of the index, each with its claim on media, under the stripe's lock. The first two take a @frame
+ * from tiered_frames_alloc() whose data this CPU stored with non-temporal stores.
+ *
+ * insert: the page was not resident. replace: @old held it, its version goes up by one, the page becomes dirty.
+ * remove: the page leaves the fast tier, its claim is durably cleared. clean: a dirty frame is written back.
+ */
+void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page, u32 frame,
+			  enum tiered_claim_state state);
+void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 old, u32 frame);
+void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
+void tiered_frames_clean(struct tiered_frames *frames, u32 frame);
+
+/* Load only, single-threaded: puts @frame into the index with its claim as found, or in place of @instead_of. */
+void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct tiered_claim *claim, u32 instead_of);
+/* Load only: @frame is durably free. */
+void tiered_frames_adopt_free(struct tiered_frames *frames, u32 frame);
+
+/*
+ * A free frame, or TIERED_NO_FRAME. @may_use_reserve: the page is resident, so that its write cannot go elsewhere.
+ * Never sleeps.
+ */
+u32 tiered_frames_alloc(struct tiered_frames *frames, bool may_use_reserve);
+/* Gives back a frame that was allocated and whose word was not published. */
+void tiered_frames_unalloc(struct tiered_frames *frames, u32 frame);
+/*
+ * Puts a frame whose word was cleared to rest until no reader can be on it and its clear is durable.
+ */
+void tiered_frames_rest(struct tiered_frames *frames, u32 frame);
+
+/*
+ * Turns rested frames into free ones; sleeps for a grace period when some are waiting for one. Returns the number of
+ * frames freed. One caller at a time.
+ */
+u32 tiered_frames_settle(struct tiered_frames *frames);
+
+/* Free frames in the pool; those in the CPUs' stocks come on top. */
+static inline u32 tiered_frames_pool_free(const struct tiered_frames *frames)
+{
+	return READ_ONCE(frames->free.count);
+}
+
+/* All free frames, for the status. */
+u32 tiered_frames_free(const struct tiered_frames *frames);
+
+static inline bool tiered_frames_scarce(const struct tiered_frames *frames)
+{
+	return tiered_frames_pool_free(frames) < frames->low_free;
+}
+
+#endif

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The way of a request through map(): what a frame can serve is copied here and now. */
+#include "io.h"
+
+#include <linux/bio.h>
+#include <linux/highmem.h>
+#include <linux/uaccess.h>
+
+#include "volume.h"
+
+static struct tiered_io *io_of(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct tiered_io));
+}
+
+static int end_with(struct bio *bio, blk_status_t status)
+{
+	bio->bi_status = status;
+	bio_endio(bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int remap_home(struct tiered_volume *volume, struct bio *bio)
+{
+	bio_set_dev(bio, volume->homes.bdev);
+	return DM_MAPIO_REMAPPED;
+}
+
+/* The part of a request that lies in one page. */
+struct part {
+	u64 page;
+	u32 offset_bytes;
+	u32 bytes;
+};
+
+static struct part part_at(const struct bvec_iter *iter)
+{
+	struct part part;
+
+	part.page = iter->bi_sector / TIERED_SECTORS_PER_PAGE;
+	part.offset_bytes = iter->bi_sector % TIERED_SECTORS_PER_PAGE * TIERED_SECTOR_BYTES;
+	part.bytes = min_t(u32, iter->bi_size, TIERED_FRAME_BYTES - part.offset_bytes);
+	return part;
+}
+
+/* Pages that @bytes from @part on touch. */
+static u32 pages_touched(const struct part *part, u32 bytes)
+{
+	return DIV_ROUND_UP(part->offset_bytes + bytes, TIERED_FRAME_BYTES);
+}
+
+/* Keeps the first @bytes of @bio; dm sends the rest again. */
+static void keep_first(struct bio *bio, u32 bytes)
+{
+	if (bytes < bio->bi_iter.bi_size)
+		dm_accept_partial_bio(bio, bytes >> TIERED_SECTOR_SHIFT);
+}
+
+/*----------------------------------------------------------------*/
+/* Reads */
+
+static bool copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *from, u32 bytes)
+{
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 step = min(bytes, bv.bv_len);
+		void *to = bvec_kmap_local(&bv);
+		unsigned long left = copy_mc_to_kernel(to, from, step);
+
+		kunmap_local(to);
+		flush_dcache_page(bv.bv_page);
+		if (unlikely(left))
+			return false;
+		bio_advance_iter_single(bio, iter, step);
+		from += step;
+		bytes -= step;
+	}
+	return true;
+}
+
+enum hit {
+	HIT,
+	HIT_NONE,
+	HIT_LOST,	/* the only copy cannot be read */
+	HIT_BAD_CLEAN,	/* the frame cannot be read, its home can */
+};
+
+/*
+ * Serves one part from its frame. Under RCU: a frame that we find is not written before we are done with it, whatever
+ * becomes of the page.
+ */
+static enum hit read_part(struct tiered_volume *volume, struct bio *bio, struct bvec_iter *iter,
+			  const struct part *part)
+{
+	struct tiered_frames *frames = &volume->frames;
+	enum tiered_claim_state state;
+	struct bvec_iter copied = *iter;
+	enum hit hit = HIT_NONE;
+	u32 frame;
+
+	rcu_read_lock();
+	frame = tiered_frames_lookup(frames, part->page);
+	if (frame == TIERED_NO_FRAME)
+		goto out;
+	state = tiered_frame_state(tiered_frame_word(frames, frame));
+	if (unlikely(state == TIERED_CLAIM_LOST)) {
+		hit = HIT_LOST;
+		goto out;
+	}
+	if (likely(copy_to_bio(bio, &copied, tiered_frame_data(frames, frame) + part->offset_bytes, part->bytes))) {
+		tiered_frame_touch(frames, frame);
+		*iter = copied;
+		hit = HIT;
+	} else {
+		hit = state == TIERED_CLAIM_CLEAN ? HIT_BAD_CLEAN : HIT_LOST;
+	}
+out:
+	rcu_read_unlock();
+	return hit;
+}
+
+/*
+ * What a miss looks like before its home is read: how many pages from @first on are not resident, and for the fill,
+ * what was known of each. Under each stripe's lock in turn, so that a page that another CPU is just moving within the
+ * index is not taken for missing.
+ */
+static u32 look_at_misses(struct tiered_volume *volume, u64 first, u32 pages, struct tiered_fill_seen *seen,
+			  bool *fillable)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u32 i;
+
+	*fillable = pages <= TIERED_FILL_PAGES;
+	for (i = 0; i < pages; i++) {
+		struct tiered_stripe *stripe = tiered_stripe_of(frames, first + i);
+		bool resident;
+
+		spin_lock(&stripe->lock);
+		resident = tiered_frames_lookup(frames, first + i) != TIERED_NO_FRAME;
+		if (atomic_read(&stripe->home_writes))
+			*fillable = false;
+		if (*fillable)
+			seen->events[i] = atomic_read(&stripe->events);
+		spin_unlock(&stripe->lock);
+		if (resident)
+			break;
+	}
+	return i;
+}
+
+static bool admit(struct tiered_volume *volume, struct bio *bio)
+{
+	struct tiered_streams *streams = get_cpu_ptr(volume->streams);
+	bool yes = tiered_admit(streams, volume->options.admission, bio->bi_iter.bi_sector, bio->bi_iter.bi_size);
+
+	put_cpu_ptr(volume->streams);
+	return yes;
+}
+
+static int read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns)
+{
+	struct tiered_io *io = io_of(bio);
+
+	io->kind = TIERED_IO_READ;
+	io->started_ns = started_ns;
+	return remap_home(volume, bio);
+}
+
+/* Reads @bio's leading pages, which missed. Returns -EAGAIN when the first became resident meanwhile. */
+static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct part *part)
+{
+	u32 pages = pages_touched(part, bio->bi_iter.bi_size);
+	u64 started_ns = ktime_get_ns();
+	struct tiered_fill_seen seen;
+	bool admitted, fillable;
+
+	if (part->page >= tiered_pages(volume)) /* the tail of the disk, less than a page */
+		return read_home(volume, bio, started_ns);
+
+	pages = min_t(u64, pages, tiered_pages(volume) - part->page);
+	pages = look_at_misses(volume, part->page, pages, &seen, &fillable);
+	if (!pages)
+		return -EAGAIN;
+	admitted = admit(volume, bio);
+	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes));
+	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
+
+	if (admitted && fillable && !volume->options.read_only &&
+	    tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
+		return DM_MAPIO_SUBMITTED;
+	return read_home(volume, bio, started_ns);
+}
+
+/* The first part cannot be read from its frame. */
+static int read_bad(struct tiered_volume *volume, struct bio *bio, enum hit hit, const struct part *part)
+{
+	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+	if (hit == HIT_LOST)
+		return end_with(bio, BLK_STS_IOERR);
+	keep_first(bio, part->bytes);
+	return read_home(volume, bio, 0);
+}
+
+static int map_read(struct tiered_volume *volume, struct bio *bio)
+{
+	u64 started_ns = tiered_latency_start(&volume->stats);
+	struct bvec_iter iter;
+	struct part part;
+	enum hit hit;
+	u32 pages;
+	int r;
+
+again:
+	iter = bio->bi_iter;
+	pages = 0;
+	do {
+		part = part_at(&iter);
+		hit = read_part(volume, bio, &iter, &part);
+		if (hit != HIT)
+			break;
+		pages++;
+	} while (iter.bi_size);
+
+	if (likely(pages)) {
+		tiered_count(&volume->stats, TIERED_READ_HITS, pages);
+		keep_first(bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size));
+		tiered_latency_end(&volume->stats, TIERED_PATH_READ_HIT, started_ns);
+		return end_with(bio, BLK_STS_OK);
+	}
+	if (hit != HIT_NONE)
+		return read_bad(volume, bio, hit, &part);
+	r = read_miss(volume, bio, &part);
+	if (r == -EAGAIN)
+		goto again;
+	return r;
+}
+
+/*----------------------------------------------------------------*/
+/* Writes */
+
+/* Stores the next @bytes of @bio around the cache. */
+static void store_from_bio(void *to, struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
+	while (bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 step = min(bytes, bv.bv_len);
+		void *from = bvec_kmap_local(&bv);
+
+		memcpy_flushcache(to, from, step);
+		kunmap_local(from);
+		bio_advance_iter_single(bio, iter, step);
+		to += step;
+		bytes -= step;
+	}
+}
+
+/* Copies from one frame to another, by way of DRAM: the source may be poisoned. Returns false when it is. */
+static bool copy_frame_part(void *to, const void *from, u32 bytes)
+{
+	u8 chunk[TIERED_SECTOR_BYTES];
+
+	for (; bytes; bytes -= sizeof(chunk)) {
+		if (copy_mc_to_kernel(chunk, from, sizeof(chunk)))
+			return false;
+		memcpy_flushcache(to, chunk, sizeof(chunk));
+		to += sizeof(chunk);
+		from += sizeof(chunk);
+	}
+	return true;
+}
+
+/* Makes @frame what the page becomes: the new part, and around it what the @old frame holds. */
+static bool compose(struct tiered_frames *frames, u32 frame, u32 old, struct bio *bio, struct bvec_iter iter,
+		    const struct part *part)
+{
+	u32 offset_bytes = part->offset_bytes, end_bytes = offset_bytes + part->bytes;
+	void *to = tiered_frame_data(frames, frame);
+	const void *from;
+
+	store_from_bio(to + offset_bytes, bio, &iter, part->bytes);
+	if (part->bytes == TIERED_FRAME_BYTES)
+		return true;
+	if (tiered_frame_state(tiered_frame_word(frames, old)) == TIERED_CLAIM_LOST)
+		return false;
+	from = tiered_frame_data(frames, old);
+	return copy_frame_part(to, from, offset_bytes) &&
+	       copy_frame_part(to + end_bytes, from + end_bytes, TIERED_FRAME_BYTES - end_bytes);
+}
+
+/* The rest of tiered_io_write_part(), under the stripe's lock. */
+static enum tiered_written write_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, struct bio *bio,
+					struct bvec_iter *iter, const struct part *part, bool admit)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u32 old, frame;
+	bool resident;
+
+	if (tiered_zero_excludes(volume, part->page))
+		return TIERED_WRITE_WAIT;
+	old = tiered_frames_lookup(frames, part->page);
+	resident = old != TIERED_NO_FRAME;
+	/* Less than a page of what we do not have belongs on the disk. */
+	if (!resident && (!admit || part->bytes < TIERED_FRAME_BYTES))
+		return TIERED_WRITE_HOME;
+	frame = tiered_frames_alloc(frames, resident);
+	if (frame == TIERED_NO_FRAME)
+		return resident ? TIERED_WRITE_WAIT : TIERED_WRITE_HOME;
+
+	if (!compose(frames, frame, old, bio, *iter, part)) {
+		tiered_frames_unalloc(frames, frame);
+		return TIERED_WRITE_FAILED;
+	}
+	bio_advance_iter(bio, iter, part->bytes);
+	if (resident)
+		tiered_frames_replace(frames, stripe, old, frame);
+	else
+		tiered_frames_insert(frames, stripe, part->page, frame, TIERED_CLAIM_DIRTY);
+	tiered_count(&volume->stats, resident ? TIERED_WRITE_HITS : TIERED_WRITE_FILLS, 1);
+	if (!resident)
+		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
+	return TIERED_WRITTEN;
+}
+
+enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bio *bio, struct bvec_iter *iter,
+					 bool admit)
+{
+	struct part part = part_at(iter);
+	struct tiered_stripe *stripe;
+	enum tiered_written r;
+
+	if (part.page >= tiered_pages(volume)) /* the tail of the disk, less than a page */
+		return TIERED_WRITE_HOME;
+	stripe = tiered_stripe_of(&volume->frames, part.page);
+	spin_lock(&stripe->lock);
+	r = write_locked(volume, stripe, bio, iter, &part, admit);
+	spin_unlock(&stripe->lock);
+	return r;
+}
+
+/* Registers a bypassing write of @page, unless it is resident or excluded. */
+static bool begin_home_write_page(struct tiered_volume *volume, u64 page)
+{
+	struct tiered_frames *frames = &volume->frames;
+	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
+	bool may;
+
+	spin_lock(&stripe->lock);
+	may = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME && !tiered_zero_excludes(volume, page);
+	if (may) {
+		atomic_inc(&stripe->home_writes);
+		atomic_inc(&stripe->events);
+	}
+	spin_unlock(&stripe->lock);
+	return may;
+}
+
+/*
+ * Registers a bypassing write of @bio's leading pages with their stripes. Returns how many bytes of it may go: it ends
+ * before the first page that is resident or excluded, 0 when that is the first.
+ */
+static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const struct part *part, u32 bytes)
+{
+	u32 wanted = pages_touched(part, bytes), whole = wanted, pages;
+	struct tiered_io *io = io_of(bio);
+
+	if (part->page + wanted > tiered_pages(volume)) /* the tail of the disk has no stripe */
+		whole = tiered_pages(volume) > part->page ? tiered_pages(volume) - part->page : 0;
+	for (pages = 0; pages < whole; pages++)
+		if (!begin_home_write_page(volume, part->page + pages))
+			break;
+	io->page = part->page;
+	io->pages = pages;
+	if (pages == whole)
+		return bytes;
+	return pages ? pages * TIERED_FRAME_BYTES - part->offset_bytes : 0;
+}
+
+u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes)
+{
+	struct part part = part_at(&bio->bi_iter);
+	struct tiered_io *io = io_of(bio);
+
+	bytes = begin_home_write(volume, bio, &part, bytes);
+	if (!bytes)
+		return 0;
+	io->kind = TIERED_IO_WRITE;
+	io->started_ns = ktime_get_ns();
+	tiered_count(&volume->stats, TIERED_WRITE_BYPASS, pages_touched(&part, bytes));
+	remap_home(volume, bio);
+	return bytes;
+}
+
+/*
+ * Writes what can go to frames from the start of @bio on. Returns the outcome of the first part that could not, and
+ * in *@done_bytes what was written before it.
+ */
+static enum tiered_written write_frames(struct tiered_volume *volume, struct bio *bio, u32 *done_bytes,
+					bool *admitted)
+{
+	struct bvec_iter iter = bio->bi_iter;
+	enum tiered_written r = TIERED_WRITTEN;
+	bool asked = false;
+
+	*admitted = false;
+	while (iter.bi_size) {
+		r = tiered_io_write_part(volume, bio, &iter, *admitted);
+		if (r == TIERED_WRITE_HOME && !asked) {
+			/* The policy is asked only about what is not resident. */
+			asked = true;
+			*admitted = admit(volume, bio);
+			continue;
+		}
+		if (r != TIERED_WRITTEN)
+			break;
+	}
+	*done_bytes = bio->bi_iter.bi_size - iter.bi_size;
+	return r;
+}
+
+static int map_write(struct tiered_volume *volume, struct bio *bio)
+{
+	u64 started_ns = tiered_latency_start(&volume->stats);
+	enum tiered_written r;
+	struct part part;
+	bool admitted;
+	u32 bytes;
+
+	if (volume->options.read_only || tiered_homes_flush_failed(&volume->homes))
+		return end_with(bio, BLK_STS_IOERR);
+again:
+	r = write_frames(volume, bio, &bytes, &admitted);
+	if (likely(bytes)) {
+		keep_first(bio, bytes);
+		tiered_latency_end(&volume->stats, TIERED_PATH_WRITE_FAST, started_ns);
+		tiered_reclaim_poke(volume);
+		tiered_writeback_poke(volume);
+		return end_with(bio, BLK_STS_OK);
+	}
+	part = part_at(&bio->bi_iter);
+	switch (r) {
+	case TIERED_WRITE_HOME:
+		/* Admitted: only this part has to go there, be it for its size or for want of a frame. */
+		bytes = tiered_io_bypass(volume, bio, admitted ? part.bytes : bio->bi_iter.bi_size);
+		if (!bytes)
+			goto again;
+		keep_first(bio, bytes);
+		return DM_MAPIO_REMAPPED;
+	case TIERED_WRITE_WAIT:
+		if (bio->bi_opf & REQ_NOWAIT)
+			return end_with(bio, BLK_STS_AGAIN);
+		keep_first(bio, part.bytes);
+		tiered_park(volume, bio);
+		return DM_MAPIO_SUBMITTED;
+	default:
+		tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+		return end_with(bio, BLK_STS_IOERR);
+	}
+}
+
+/*----------------------------------------------------------------*/
+/* The rest */
+
+static int map_flush(struct tiered_volume *volume, struct bio *bio)
+{
+	struct tiered_io *io = io_of(bio);
+
+	tiered_count(&volume->stats, TIERED_FLUSHES, 1);
+	/* What a frame took is durable already. */
+	if (!tiered_homes_need_flush(&volume->homes))
+		return end_with(bio, BLK_STS_OK);
+	tiered_count(&volume->stats, TIERED_FLUSHES_PASSED, 1);
+	io->kind = TIERED_IO_FLUSH;
+	io->flush = tiered_homes_flush_begin(&volume->homes);
+	return remap_home(volume, bio);
+}
+
+static int map_zero(struct tiered_volume *volume, struct bio *bio)
+{
+	if (volume->options.read_only || tiered_homes_flush_failed(&volume->homes))
+		return end_with(bio, BLK_STS_IOERR);
+	if (bio->bi_opf & REQ_NOWAIT)
+		return end_with(bio, BLK_STS_AGAIN);
+	tiered_zero(volume, bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
+{
+	struct tiered_io *io = io_of(bio);
+
+	io->kind = TIERED_IO_DONE;
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH)) /* dm sends these without data */
+		return map_flush(volume, bio);
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return map_read(volume, bio);
+	case REQ_OP_WRITE:
+		return map_write(volume, bio);
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		return map_zero(volume, bio);
+	default:
+		return end_with(bio, BLK_STS_NOTSUPP);
+	}
+}
+
+int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *status)
+{
+	struct tiered_io *io = io_of(bio);
+
+	switch (io->kind) {
+	case TIERED_IO_DONE:
+		break;
+	case TIERED_IO_READ:
+		tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, io->started_ns);
+		break;
+	case TIERED_IO_WRITE:
+		tiered_latency_end(&volume->stats, TIERED_PATH_WRITE_BYPASS, io->started_ns);
+		tiered_homes_write_ended(&volume->homes, &volume->frames, io->page, io->pages,
+					 !*status && bio->bi_opf & REQ_FUA);
+		break;
+	case TIERED_IO_FLUSH:
+		tiered_homes_flush_end(&volume->homes, io->flush, *status);
+		break;
+	}
+	return DM_ENDIO_DONE;
+}

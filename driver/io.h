@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The way of a request: hits and fast writes by copy in map(), the rest to the disk or to a worker. */
+#ifndef TIERED_IO_H
+#define TIERED_IO_H
+
+#include <linux/device-mapper.h>
+
+#include "homes.h"
+
+struct tiered_volume;
+
+enum tiered_io_kind {
+	TIERED_IO_DONE,		/* served without the disk, or by a worker that ends it */
+	TIERED_IO_READ,		/* reads the home */
+	TIERED_IO_WRITE,	/* bypasses: writes the home */
+	TIERED_IO_FLUSH,
+};
+
+/* What rides with each bio. */
+struct tiered_io {
+	enum tiered_io_kind kind;
+	u32 pages; /* of the bypassing write */
+	u64 page;
+	u64 started_ns; /* 0: not timed */
+	struct tiered_flush flush;
+};
+
+/* dm's map and end_io. map never sleeps and never waits for I/O. */
+int tiered_io_map(struct tiered_volume *volume, struct bio *bio);
+int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *status);
+
+enum tiered_written {
+	TIERED_WRITTEN,	     /* in a frame, durably */
+	TIERED_WRITE_HOME,   /* belongs on the disk */
+	TIERED_WRITE_WAIT,   /* not now: no frame, or the range is exclusive */
+	TIERED_WRITE_FAILED, /* the frame that holds the rest of the page cannot be read */
+};
+
+/*
+ * Writes the next part of @bio, from @iter to the end of its page at most, to a frame if the page is resident or
+ * @admit. Advances @iter past what was written. In process context.
+ */
+enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bio *bio, struct bvec_iter *iter,
+					 bool admit);
+
+/*
+ * Prepares the first @bytes of @bio to go to the disk: registered with their stripes and remapped. Returns how many
+ * bytes may go, fewer when a page is resident or excluded, and 0 when that is the first.
+ */
+u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Writes that have to wait, taken up again by a worker one after the other. */
+#include "park.h"
+
+#include "io.h"
+#include "volume.h"
+
+void tiered_park(struct tiered_volume *volume, struct bio *bio)
+{
+	struct tiered_parking *parking = &volume->parking;
+
+	tiered_count(&volume->stats, TIERED_PARKED, 1);
+	spin_lock(&parking->lock);
+	bio_list_add(&parking->bios, bio);
+	spin_unlock(&parking->lock);
+	queue_work(volume->park_worker, &parking->work);
+}
+
+static struct bio *next_parked(struct tiered_parking *parking)
+{
+	struct bio *bio;
+
+	spin_lock(&parking->lock);
+	bio = bio_list_pop(&parking->bios);
+	spin_unlock(&parking->lock);
+	return bio;
+}
+
+/*
+ * Waits until a write of @page has another chance. Returns false when it has none: every frame is dirty and the disk
+ * takes no write-back.
+ */
+static bool wait_for_chance(struct tiered_volume *volume, u64 page)
+{
+	struct tiered_frames *frames = &volume->frames;
+
+	tiered_reclaim_poke(volume);
+	wait_event(frames->freed, !tiered_zero_excludes(volume, page) &&
+		   (tiered_frames_pool_free(frames) || READ_ONCE(volume->writeback.failed)));
+	return tiered_frames_pool_free(frames);
+}
+
+/* The write is one part, so that it is written whole or not at all. */
+static void write_parked(struct tiered_volume *volume, struct bio *bio)
+{
+	u64 page = bio->bi_iter.bi_sector / TIERED_SECTORS_PER_PAGE;
+
+	for (;;) {
+		struct bvec_iter iter = bio->bi_iter;
+
+		switch (tiered_io_write_part(volume, bio, &iter, false)) {
+		case TIERED_WRITTEN:
+			bio_endio(bio);
+			return;
+		case TIERED_WRITE_HOME:
+			if (tiered_io_bypass(volume, bio, bio->bi_iter.bi_size)) {
+				submit_bio_noacct(bio);
+				return;
+			}
+			break;
+		case TIERED_WRITE_WAIT:
+			if (wait_for_chance(volume, page))
+				break;
+			fallthrough;
+		case TIERED_WRITE_FAILED:
+			bio_io_error(bio);
+			return;
+		}
+	}
+}
+
+static void park_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(work, struct tiered_volume, parking.work);
+	struct bio *bio;
+
+	while ((bio = next_parked(&volume->parking))) {
+		write_parked(volume, bio);
+		cond_resched();
+	}
+}
+
+void tiered_parking_init(struct tiered_volume *volume)
+{
+	spin_lock_init(&volume->parking.lock);
+	bio_list_init(&volume->parking.bios);
+	INIT_WORK(&volume->parking.work, park_work);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reclaim: settle, evict by second chance, and when nothing is clean, ask for write-back. */
+#include "reclaim.h"
+
+#include <linux/sched.h>
+
+#include "volume.h"
+
+/* Evicts @frame if it still is clean. */
+static bool evict(struct tiered_volume *volume, u32 frame)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u64 word = tiered_frame_word(frames, frame);
+	struct tiered_stripe *stripe;
+	bool clean;
+
+	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN)
+		return false;
+	if (READ_ONCE(frames->referenced[frame])) {
+		WRITE_ONCE(frames->referenced[frame], 0);
+		return false;
+	}
+	stripe = tiered_stripe_of(frames, tiered_frame_page(word));
+	spin_lock(&stripe->lock);
+	/* A frame that was superseded keeps its word while it rests: the index knows who holds the page. */
+	clean = tiered_frame_word(frames, frame) == word &&
+		tiered_frames_lookup(frames, tiered_frame_page(word)) == frame;
+	if (clean)
+		tiered_frames_remove(frames, stripe, frame);
+	spin_unlock(&stripe->lock);
+	if (clean)
+		tiered_count(&volume->stats, TIERED_EVICTIONS, 1);
+	return clean;
+}
+
+/* Lets the hand go round at most twice (once to take the marks away) until @wanted frames are evicted. */
+static u32 evict_some(struct tiered_volume *volume, u32 wanted)
+{
+	u32 frames = volume->frames.words.frames;
+	u64 steps = 2ull * frames;
+	u32 evicted = 0;
+
+	for (; steps && evicted < wanted; steps--) {
+		evicted += evict(volume, volume->reclaim.hand);
+		volume->reclaim.hand = (volume->reclaim.hand + 1) % frames;
+		if (!(steps % 1024))
+			cond_resched();
+	}
+	return evicted;
+}
+
+static void reclaim_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(work, struct tiered_volume, reclaim.work);
+	struct tiered_frames *frames = &volume->frames;
+
+	while (tiered_frames_pool_free(frames) < frames->high_free) {
+		u32 wanted = frames->high_free - tiered_frames_pool_free(frames);
+
+		if (tiered_frames_settle(frames))
+			continue;
+		if (!evict_some(volume, wanted)) {
+			tiered_writeback_starved(volume);
+			break;
+		}
+	}
+}
+
+void tiered_reclaim_init(struct tiered_volume *volume)
+{
+	INIT_WORK(&volume->reclaim.work, reclaim_work);
+}
+
+void tiered_reclaim_poke(struct tiered_volume *volume)
+{
+	if (unlikely(tiered_frames_scarce(&volume->frames)) && READ_ONCE(volume->started))
+		queue_work(volume->workers, &volume->reclaim.work);
+}

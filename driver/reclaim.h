@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Keeps free frames in stock: settles rested ones, evicts clean ones by second chance, asks for write-back. */
+#ifndef TIERED_RECLAIM_H
+#define TIERED_RECLAIM_H
+
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct tiered_volume;
+
+struct tiered_reclaim {
+	struct work_struct work;
+	u32 hand; /* of the clock */
+};
+
+void tiered_reclaim_init(struct tiered_volume *volume);
+
+/* Starts reclaim when free frames are scarce; cheap when they are not. Any context that may queue work. */
+void tiered_reclaim_poke(struct tiered_volume *volume);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A volume: what the instances of the target share that name the same fast tier. A table reload makes the new
+ * instance before the old one ends, so nothing that outlives a suspend may belong to an instance.
+ */
+#ifndef TIERED_VOLUME_H
+#define TIERED_VOLUME_H
+
+#include <linux/bio.h>
+#include <linux/dax.h>
+#include <linux/device-mapper.h>
+#include <linux/workqueue.h>
+
+#include "core/admission.h"
+#include "core/load.h"
+#include "core/superblock.h"
+#include "fill.h"
+#include "frames.h"
+#include "homes.h"
+#include "park.h"
+#include "reclaim.h"
+#include "stats.h"
+#include "writeback.h"
+#include "zero.h"
+
+/* What the table line can set. */
+struct tiered_options {
+	bool read_only;
+	bool admission_set;
+	bool dirty_high_set;
+	bool dirty_low_set;
+	enum tiered_admission_mode admission;
+	u8 dirty_high_percent; /* write-back begins when more of the frames are dirty ... */
+	u8 dirty_low_percent;  /* ... and ends here */
+};
+
+struct tiered_volume {
+	struct list_head registered; /* under the registry's lock, with the three below */
+	dev_t fast_devt;
+	dev_t home_devt;
+	struct mapped_device *owner;
+	u32 instances;
+
+	bool loaded;
+	bool loaded_read_only;
+	struct dax_device *dax;
+	char name[DM_NAME_LEN];
+	u8 uuid[TIERED_UUID_BYTES];
+	sector_t sectors;
+	u64 metadata_bytes;
+	struct tiered_options options;
+
+	struct tiered_stats stats;
+	struct tiered_frames frames;
+	struct tiered_homes homes;
+	struct tiered_fills fills;
+	struct tiered_parking parking;
+	struct tiered_reclaim reclaim;
+	struct tiered_writeback writeback;
+	struct tiered_zeroing zeroing;
+	struct tiered_streams __percpu *streams;
+
+	bool started; /* background work may run */
+	/* Fills and reclaim. */
+	struct workqueue_struct *workers;
+	/* Parked requests wait for reclaim, so they must not hold the one rescuer that both would share. */
+	struct workqueue_struct *park_worker;
+	/*
+	 * Write-back and zeroing, one at a time: the homes of a page are written by one of them, in order, and
+	 * neither has to look out for the other.
+	 */
+	struct workqueue_struct *home_worker;
+};
+
+/*
+ * Joins the volume on @fast_devt for an instance owned by @owner, or makes it. Returns an ERR_PTR: -EBUSY when another
+ * mapped device uses either disk, -EINVAL when @home_devt is not the disk that the live volume has. *error is then a
+ * sentence for the user.
+ */
+struct tiered_volume *tiered_volume_join(dev_t fast_devt, dev_t home_devt, struct mapped_device *owner,
+					 char **error);
+/* The last instance to leave frees the volume. No I/O is in flight and no worker runs. */
+void tiered_volume_leave(struct tiered_volume *volume);
+
+/*
+ * Points the volume at the devices of the instance that resumes and, the first time, loads it: superblock, words,
+ * losers cleared. Logs a sentence on failure and returns a negative errno.
+ */
+int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors,
+			   const struct tiered_options *options);
+
+/* Lets the background work run. */
+void tiered_volume_start(struct tiered_volume *volume);
+/* Ends the background work and waits for it. No request is in flight. */
+void tiered_volume_stop(struct tiered_volume *volume);
+
+/* Whole pages of the volume; what lies beyond (less than a page) is always served by the disk. */
+static inline u64 tiered_pages(const struct tiered_volume *volume)
+{
+	return volume->frames.words.pages;
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Write-back: copies dirty frames to their homes in batches sorted by home, flushes the disk once a batch, then marks
+ * clean what nobody overwrote meanwhile. One batch at a time, so a page has at most one write-back on its way.
+ */
+#ifndef TIERED_WRITEBACK_H
+#define TIERED_WRITEBACK_H
+
+#include <linux/bio.h>
+#include <linux/completion.h>
+#include <linux/workqueue.h>
+
+struct tiered_volume;
+struct tiered_writeback_page;
+
+#define TIERED_WRITEBACK_BATCH 256u
+
+struct tiered_writeback {
+	struct work_struct work;
+	struct delayed_work idle; /* looks every second whether the disk has nothing better to do */
+	struct tiered_writeback_page *batch;
+	struct bio_set bios;
+	atomic_t bios_in_flight;
+	struct completion batch_done;
+	u32 hand;	   /* the next frame to look at */
+	u32 sweep_left;	   /* frames that a flush still has to look at */
+	bool running;	   /* between dirty_high and dirty_low */
+	bool starved;	   /* reclaim found nothing clean */
+	bool failed;	   /* the last batch wrote nothing */
+	u64 homes_used_at; /* home I/O counted when the idle look last ran */
+};
+
+int tiered_writeback_init(struct tiered_volume *volume);
+void tiered_writeback_exit(struct tiered_volume *volume);
+
+/* Begins to look for idle times. */
+void tiered_writeback_start(struct tiered_volume *volume);
+/* Starts write-back when more than dirty_high of the frames are dirty; cheap when not. */
+void tiered_writeback_poke(struct tiered_volume *volume);
+/* Writes back whatever there is, because reclaim found nothing to evict. */
+void tiered_writeback_starved(struct tiered_volume *volume);
+/* Writes back every page that is dirty now. */
+void tiered_writeback_all(struct tiered_volume *volume);
+
+#endif
