@@ -13,6 +13,7 @@ from pathlib import Path
 from images.distribution import Distribution
 from images.host import Problem, cache_dir, digest, locked, run, say, write_file
 
+_updated: set[tuple[str, ...]] = set()
 # Hooks that the host's configuration may carry would act on the host's own state.
 CONFIGURATION = """\
 #clear APT::Update;
@@ -94,7 +95,6 @@ class Apt:
         self.distribution = distribution
         self.suites = tuple(suites)
         self.home = cache_dir() / "apt" / "+".join(suites)
-        self._fresh = False
 
     def _configure(self) -> None:
         for name in ("state/lists/partial", "cache", "archives/partial", "log"):
@@ -113,13 +113,13 @@ class Apt:
 
     def update(self) -> None:
         """Read the package lists anew, once in this process."""
-        if self._fresh:
+        if self.suites in _updated:
             return
         with locked(f"apt-{digest(self.suites)}"):
             self._configure()
             say(f"reading the package lists of {' '.join(self.suites)}")
             self._get("update", "--error-on=any")
-        self._fresh = True
+        _updated.add(self.suites)
 
     def show(self, package: str) -> str:
         """The candidate's control record, or nothing when there is no such package."""

@@ -95,7 +95,7 @@ def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:
     target = staging / "usr/lib/modules" / kernel.release
     target.parent.mkdir(parents=True, exist_ok=True)
     run(["cp", "-al", kernel.modules, target])
-    for name in ("build", "source"):
+    for name in ("build", "source", "vmlinuz", "System.map"):
         remove_tree(target / name)
     # Not compressed: an emulated processor unpacks slower than the host reads.
     run(["mksquashfs", staging, directory / "root.squashfs", "-all-root", "-noI", "-noD", "-noF", "-noX",
@@ -106,7 +106,7 @@ def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:
 
 
 def _initrd(kernel: Kernel, tree: Path) -> bytes:
-    """What is needed to mount the root: busybox and some modules, in plain form, with their lists."""
+    """What is needed to mount the root: busybox and some modules with their lists."""
     archive = Archive()
     for name in ("dev", "proc", "sys", "root", "mnt", "tmp"):
         archive.folder(name)
@@ -117,9 +117,8 @@ def _initrd(kernel: Kernel, tree: Path) -> bytes:
     place = f"lib/modules/{kernel.release}"
     needs = modules.needs(kernel.modules, MODULES)
     for path in needs:
-        archive.file(f"{place}/{modules.plain_name(path)}", modules.read_plain(kernel.modules / path))
-    lines = [" ".join([f"{modules.plain_name(path)}:", *map(modules.plain_name, before)]) + "\n"
-             for path, before in needs.items()]
+        archive.copy(kernel.modules / path, f"{place}/{path}")
+    lines = [" ".join([f"{path}:", *before]) + "\n" for path, before in needs.items()]
     archive.file(f"{place}/modules.dep", "".join(lines).encode())
     for name in ("modules.builtin", "modules.order"):
         archive.copy(kernel.modules / name, f"{place}/{name}")

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from images import debugkernel, distribution, unpack
+from images import debugkernel, distribution, modules, unpack
 from images.apt import Apt
 from images.distribution import Distribution, KernelPackages, KernelSource
 from images.host import Problem, cache_dir, digest, make_directory, read_stamp, remove_tree, run, say
 
 # Raise this when what is made from the packages changes, so that caches are made anew.
-RECIPE = 1
+RECIPE = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _outdated(host: Distribution, source: KernelSource, directory: Path) -> bool
 def _kernel(source: KernelSource, root: Path, stamp: Mapping[str, str]) -> Kernel:
     release = stamp["release"]
     return Kernel(source.name, release, stamp["version"], root, root / "usr/lib/modules" / release,
-                  root / "boot" / f"vmlinuz-{release}", root / stamp["build"], bool(source.toolroot))
+                  root / stamp["vmlinuz"], root / stamp["build"], bool(source.toolroot))
 
 
 def _fill(host: Distribution, source: KernelSource, root: Path) -> dict[str, str]:
@@ -96,13 +96,29 @@ def _fill(host: Distribution, source: KernelSource, root: Path) -> dict[str, str
     archives = apt.fetch(found.packages)
     if source.toolroot:
         say(f"fetching the build tools of kernel {source.name}")
-        archives += apt.closure(source.toolroot)
+        archives = sorted({*archives, *apt.closure(source.toolroot)})
     unpack.unpack(archives, root)
+    if source.toolroot:
+        # The links of maintainer scripts that make needs.
+        for name, target in (("sh", "dash"), ("awk", "gawk")):
+            remove_tree(root / "usr/bin" / name)
+            (root / "usr/bin" / name).symlink_to(target)
     build = _headers(root, found)
+    modules.make_plain(root / "usr/lib/modules" / found.release)
     run(["depmod", "-b", root, found.release])
     for archive in archives:
         archive.unlink()
-    return {"release": found.release, "version": found.version, "build": str(build.relative_to(root))}
+    return {"release": found.release, "version": found.version, "build": str(build.relative_to(root)),
+            "vmlinuz": str(_image(root, found.release).relative_to(root))}
+
+
+def _image(root: Path, release: str) -> Path:
+    """The bootable image, which newer packages keep beside the modules."""
+    for path in (root / "boot" / f"vmlinuz-{release}", root / "usr/lib/modules" / release / "vmlinuz"):
+        if path.is_file():
+            return path
+    raise Problem(f"The packages of kernel {release} hold no vmlinuz: "
+                  "report this with the output of 'python3 -m images info'.")
 
 
 def _headers(root: Path, found: KernelPackages) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = CHECKOU
         say(f"building {MODULE} for kernel {kernel.name}")
         _mirror(source, files, directory)
         result.unlink(missing_ok=True)
-        run(_command(kernel, directory, defines))
+        run(_command(kernel, source, directory, defines))
         if not result.is_file():
             raise Problem(f"Building {source} for kernel {kernel.name} left no {MODULE}: "
                           "check its Kbuild file.")
@@ -58,10 +59,27 @@ def _mirror(folder: Path, files: Sequence[Path], directory: Path) -> None:
             link.symlink_to(path)
 
 
-def _command(kernel: Kernel, directory: Path, defines: Sequence[str]) -> list[str]:
-    words = ["make", "-C", str(kernel.build), f"M={directory}", f"-j{min(os.cpu_count() or 1, 8)}",
+def _command(kernel: Kernel, source: Path, directory: Path, defines: Sequence[str]) -> list[str]:
+    build = Path("/") / kernel.build.relative_to(kernel.root) if kernel.toolroot else kernel.build
+    words = ["make", "-C", str(build), f"M={directory}", f"-j{min(os.cpu_count() or 1, 8)}",
              # Debian's headers ask for pahole to make BTF of modules; nothing here reads it.
              "CONFIG_DEBUG_INFO_BTF_MODULES="]
     if defines:
         words.append("KCFLAGS=" + " ".join(f"-D{define}" for define in defines))
-    return [*words, "modules"]
+    words.append("modules")
+    return _inside(kernel, (source, directory), words) if kernel.toolroot else words
+
+
+def _inside(kernel: Kernel, folders: Sequence[Path], words: Sequence[str]) -> list[str]:
+    """The command that runs `words` in the kernel's own root with `folders` in their places. The mounts are
+    in a namespace of their own, so they are gone when it ends, however it ends."""
+    if os.geteuid() != 0:
+        raise Problem(f"Modules of kernel {kernel.name} are built in a chroot, which takes root: "
+                      "run this as root, or choose another kernel.")
+    script = ["set -e", f"cd {shlex.quote(str(kernel.root))}", "mkdir -p proc dev",
+              "mount -t proc proc proc", "mount --rbind /dev dev"]
+    for folder in folders:
+        here, there = shlex.quote(str(folder)), shlex.quote("." + str(folder))
+        script.append(f"mkdir -p {there}; mount --bind {here} {there}")
+    script.append(f"exec chroot . {shlex.join(words)}")
+    return ["unshare", "--mount", "sh", "-c", "\n".join(script)]
