@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a VM boots from: kernel, root image, and an initrd put together for this very machine."""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import images
+from images import guest as guest_images
+from images import kernels
+from images.cpio import Archive
+
+from qemu import bzimage
+from qemu.errors import UsageError, VMError
+from qemu.spec import Spec
+
+HERE = Path(__file__).resolve().parent
+GUEST = HERE / "guest"
+BUILD = HERE.parent / "build" / "qemu"
+MODULES = BUILD.parent / "module"
+COMPILE = ("-std=c++20", "-O2", "-static", "-s")
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """What does not depend on the single machine."""
+    kernel: Path
+    root: Path
+    initrds: tuple[Path, ...]
+    release: str
+    version: str
+    symbols: Path | None
+    module: Path | None
+
+
+def image_of(kernel: kernels.Kernel) -> Path | None:
+    """A kernel's root image when it has been made."""
+    path = images.cache_dir() / "guest" / f"image-{kernel.name}" / "root.squashfs"
+    return path if path.exists() else None
+
+
+def prepare(spec: Spec) -> BootFiles:
+    """Fetch and build what `spec` boots from; fast when all is there."""
+    if spec.kernel not in kernels.names():
+        raise UsageError(f"--kernel {spec.kernel} is not known: give one of {', '.join(kernels.names())}.")
+    kernel = kernels.get(spec.kernel)
+    base = guest_images.base(kernel)
+    overlay = guest_images.overlay(kernel)
+    return BootFiles(bzimage.bootable(kernel.vmlinuz, images.cache_dir() / "vmlinux"), base.root,
+                     (base.initrd, overlay), kernel.release, kernel.version,
+                     _existing(kernel.build / "vmlinux"), _existing(MODULES / kernel.name / "dm-tiered.ko"))
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def agent() -> Path:
+    """The agent, compiled when its source changed. Static: it must not depend on the guest's libraries."""
+    source = GUEST / "agent.cpp"
+    compiler = os.environ.get("CXX", "g++")
+    key = hashlib.sha256(source.read_bytes() + " ".join((compiler, *COMPILE)).encode()).hexdigest()[:16]
+    target = BUILD / f"agent-{key}"
+    if target.exists():
+        return target
+    if shutil.which(compiler) is None:
+        raise VMError(f"There is no {compiler} to compile the guest's agent with: install the package g++.")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    temporary = BUILD / f".agent-{os.getpid()}"
+    done = subprocess.run([compiler, *COMPILE, str(source), "-o", str(temporary)], stderr=subprocess.PIPE, check=False,
+                          text=True)
+    if done.returncode != 0:
+        raise VMError(f"The guest's agent does not compile:\n{done.stderr.rstrip()}")
+    temporary.replace(target)
+    return target
+
+
+def configuration(spec: Spec) -> str:
+    """The machine as the guest's init needs to know it: a file of shell variables."""
+    sizes = " ".join(str(nvdimm.namespace) for nvdimm in spec.nvdimms)
+    return f"MODULES='{' '.join(guest_images.MODULES)}'\nNVDIMMS='{sizes}'\nSHARE={int(spec.share is not None)}\n"
+
+
+def write_initrd(spec: Spec, boot: BootFiles, target: Path) -> None:
+    """The image's initrd and overlay, with this machine's own part appended."""
+    own = Archive()
+    own.copy(GUEST / "init", "init")
+    own.copy(GUEST / "namespaces", "namespaces")
+    own.copy(agent(), "agent")
+    own.file("machine.conf", configuration(spec).encode())
+    with target.open("wb") as file:
+        for part in boot.initrds:
+            file.write(part.read_bytes())
+        file.write(own.bytes())
