@@ -130,5 +130,7 @@ def _headers(root: Path, found: KernelPackages) -> Path:
                       "report this with the output of 'python3 -m images info'.")
     here = "$(dir $(abspath $(lastword $(MAKEFILE_LIST))))"
     text = makefile.read_text(encoding="utf-8")
-    makefile.write_text(re.sub(r"(?m)^include /usr/src/", f"include {here}../", text), encoding="utf-8")
+    corrected = re.sub(r"(?m)^include /usr/src/", f"include {here}../", text)
+    if corrected != text:
+        makefile.write_text(corrected, encoding="utf-8")
     return build
