@@ -46,8 +46,8 @@ SPLIT_SHELF = shelf({
                                      "linux-kbuild-7.2+deb14",
     "linux-headers-7.2+deb14-common": "", "linux-kbuild-7.2+deb14": "pahole, libc6 (>= 2.38)"})
 UBUNTU_SHELF = shelf({
-    "linux-image-generic": "linux-image-6.8.0-88-generic, linux-modules-extra-6.8.0-88-generic, linux-firmware, "
-                           "intel-microcode",
+    "linux-image-generic": "linux-image-6.8.0-88-generic, linux-modules-extra-6.8.0-88-generic, "
+                           "linux-firmware, intel-microcode",
     "linux-image-6.8.0-88-generic": "kmod, linux-modules-6.8.0-88-generic",
     "linux-modules-6.8.0-88-generic": "", "linux-modules-extra-6.8.0-88-generic": "wireless-regdb",
     "linux-headers-generic": "linux-headers-6.8.0-88-generic",
