@@ -63,7 +63,7 @@ def base(kernel: Kernel) -> GuestImage:
 
 def refresh() -> None:
     """Forget the guest's user land, so that it is made anew from the newest packages."""
-    with locked("tree"):
+    with locked("guest-tree"):
         remove_tree(cache_dir() / "guest")
 
 

@@ -50,7 +50,8 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, show: bool = 
     if nice:
         words = ["nice", "-n", str(nice), *words]
     try:
-        done = subprocess.run(words, cwd=cwd, env=environment, text=True, check=False,
+        # Open files pass on to the command, so that it goes on holding our locks when this process is killed.
+        done = subprocess.run(words, cwd=cwd, env=environment, text=True, check=False, close_fds=False,
                               stdin=subprocess.DEVNULL,
                               stdout=sys.stderr if show else subprocess.PIPE,
                               stderr=None if show else subprocess.PIPE)
@@ -73,6 +74,7 @@ def locked(name: str) -> Iterator[None]:
         except BlockingIOError:
             say(f"waiting for another run that is busy with {name}")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        os.set_inheritable(handle.fileno(), True)
         yield
 
 
@@ -129,7 +131,7 @@ def make_directory(directory: Path, key: str, fill: Callable[[Path], Mapping[str
     if stamp.get("key") == key:
         return stamp
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with locked(directory.name):
+    with locked(f"{directory.parent.name}-{directory.name}"):
         stamp = read_stamp(directory)
         if stamp.get("key") == key:
             return stamp

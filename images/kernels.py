@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ def get(name: str, *, refresh: bool = False) -> Kernel:
     """The kernel called `name`; fetched when it is missing, or when `refresh` finds a newer one."""
     host = distribution.host()
     source = host.kernel(name)
+    if source.toolroot and os.geteuid() != 0:
+        raise Problem(f"Modules of kernel {name} are built in a chroot, which takes root: "
+                      "run this as root, or choose another kernel.")
     directory = cache_dir() / "kernels" / name
     key = digest(RECIPE, host.name, host.arch, dataclasses.astuple(source))
     if refresh and read_stamp(directory).get("key") == key and _outdated(host, source, directory):

@@ -73,9 +73,6 @@ def _command(kernel: Kernel, source: Path, directory: Path, defines: Sequence[st
 def _inside(kernel: Kernel, folders: Sequence[Path], words: Sequence[str]) -> list[str]:
     """The command that runs `words` in the kernel's own root with `folders` in their places. The mounts are
     in a namespace of their own, so they are gone when it ends, however it ends."""
-    if os.geteuid() != 0:
-        raise Problem(f"Modules of kernel {kernel.name} are built in a chroot, which takes root: "
-                      "run this as root, or choose another kernel.")
     script = ["set -e", f"cd {shlex.quote(str(kernel.root))}", "mkdir -p proc dev",
               "mount -t proc proc proc", "mount --rbind /dev dev"]
     for folder in folders:

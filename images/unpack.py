@@ -30,7 +30,8 @@ def _extract(archive: Path, root: Path) -> None:
     """Like dpkg-deb -x, which would replace those links by folders."""
     command = ["tar", "-x", "-p", "--no-same-owner", "--keep-directory-symlink", "--warning=no-timestamp",
                "-C", str(root)]
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as package:
-        done = subprocess.run(command, stdin=package.stdout, check=False)
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE,
+                          close_fds=False) as package:
+        done = subprocess.run(command, stdin=package.stdout, check=False, close_fds=False)
     if package.returncode != 0 or done.returncode != 0:
         raise Problem(f"The package {archive} could not be unpacked: remove it and run this again.")
