@@ -308,14 +308,31 @@ static void clear_losers(struct tiered_frames *frames, struct tiered_frame_list 
 
 #define LOAD_CHUNK_FRAMES 4096u
 
+static u32 load_chunk(u32 first, u32 total)
+{
+	return min(LOAD_CHUNK_FRAMES, total - first);
+}
+
+/* What must be on media before the first request: nothing that a crash later could make speak up again. */
+static void settle_words(struct tiered_frames *frames, struct tiered_frame_list *losers)
+{
+	u32 total = frames->words.frames, frame;
+
+	clear_losers(frames, losers);
+	for (frame = 0; frame < total; frame += load_chunk(frame, total)) {
+		tiered_shadows_restore(&frames->words, frame, load_chunk(frame, total));
+		cond_resched();
+	}
+}
+
 static int load_words(struct tiered_volume *volume)
 {
 	struct tiered_frames *frames = &volume->frames;
 	u32 total = frames->words.frames, frame;
 	struct loading loading = { .volume = volume, .losers = { .first = TIERED_NO_FRAME } };
 
-	for (frame = 0; frame < total; frame += min(LOAD_CHUNK_FRAMES, total - frame)) {
-		tiered_load_words(&frames->words, frame, min(LOAD_CHUNK_FRAMES, total - frame), &load_ops, &loading);
+	for (frame = 0; frame < total; frame += load_chunk(frame, total)) {
+		tiered_load_words(&frames->words, frame, load_chunk(frame, total), &load_ops, &loading);
 		cond_resched();
 	}
 	if (loading.faults)
@@ -325,7 +342,7 @@ static int load_words(struct tiered_volume *volume)
 		DMINFO("%s: %u pages were being overwritten at the last power loss; their newest durable contents stand",
 		       volume->name, loading.losers.count);
 	if (!volume->options.read_only)
-		clear_losers(frames, &loading.losers);
+		settle_words(frames, &loading.losers);
 	return 0;
 }
 

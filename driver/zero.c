@@ -46,27 +46,33 @@ static void bump_events(struct tiered_frames *frames, const struct page_range *r
 	}
 }
 
-static void withdraw_page(struct tiered_frames *frames, u64 page)
+enum which {
+	WITHDRAW_CLEAN,
+	WITHDRAW_ALL,
+};
+
+static void withdraw_page(struct tiered_frames *frames, u64 page, enum which which)
 {
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	u32 frame;
 
 	spin_lock(&stripe->lock);
 	frame = tiered_frames_lookup(frames, page);
-	if (frame != TIERED_NO_FRAME)
+	if (frame != TIERED_NO_FRAME &&
+	    (which == WITHDRAW_ALL || tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN))
 		tiered_frames_remove(frames, stripe, frame);
 	spin_unlock(&stripe->lock);
 }
 
 /* By page, or by frame where there are fewer of those. */
-static void withdraw_range(struct tiered_frames *frames, const struct page_range *range)
+static void withdraw_range(struct tiered_frames *frames, const struct page_range *range, enum which which)
 {
 	u64 page, word;
 	u32 frame;
 
 	if (range->end - range->first <= frames->words.frames) {
 		for (page = range->first; page < range->end; page++) {
-			withdraw_page(frames, page);
+			withdraw_page(frames, page, which);
 			if (!(page % 256))
 				cond_resched();
 		}
@@ -76,7 +82,7 @@ static void withdraw_range(struct tiered_frames *frames, const struct page_range
 		word = tiered_frame_word(frames, frame);
 		if (tiered_frame_state(word) && tiered_frame_page(word) >= range->first &&
 		    tiered_frame_page(word) < range->end)
-			withdraw_page(frames, tiered_frame_page(word));
+			withdraw_page(frames, tiered_frame_page(word), which);
 		if (!(frame % 256))
 			cond_resched();
 	}
@@ -106,12 +112,14 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	set_exclusive(&volume->zeroing, range);
 	bump_events(&volume->frames, range);
 	/*
-	 * The homes first, and durably: were a claim withdrawn before, a crash would show what the home held before
-	 * the claim. A crash in between shows the range as it was: it is not acknowledged yet.
+	 * Clean claims go before their homes change: a crash in between would leave a claim that calls its home the
+	 * same while it is not, and the page would change when the frame is evicted. Dirty ones go after their homes
+	 * are durably zero: withdrawn before, a crash would show what the home held before the claim.
 	 */
+	withdraw_range(&volume->frames, range, WITHDRAW_CLEAN);
 	r = zero_homes(&volume->homes, range);
 	if (!r)
-		withdraw_range(&volume->frames, range);
+		withdraw_range(&volume->frames, range, WITHDRAW_ALL);
 	/* A read that began meanwhile may have seen the old homes and would fill them once we are gone. */
 	bump_events(&volume->frames, range);
 	smp_store_release(&volume->zeroing.exclusive_end, 0);

@@ -89,3 +89,19 @@ void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u
 		flush_word(words, frames[i]);
 	tiered_pm_fence();
 }
+
+void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count)
+{
+	bool stored = false;
+	u32 frame;
+
+	for (frame = first; frame < first + count; frame++) {
+		if (words->shadow[frame] == words->primary[frame])
+			continue;
+		tiered_pm_store(&words->shadow[frame], words->primary[frame]);
+		tiered_pm_flush(&words->shadow[frame]);
+		stored = true;
+	}
+	if (stored)
+		tiered_pm_fence();
+}

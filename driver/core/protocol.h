@@ -67,6 +67,13 @@ void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct
  */
 void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u32 count);
 
+/*
+ * After a crash, before any I/O: makes the shadows of @count frames from @first say what their primaries say, durably. A
+ * word and its shadow persist each for itself, so a claim that survived may have a shadow that did not; were its
+ * primary lost later, the shadow would call a dirty page free.
+ */
+void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The commands of the project; README.md says what each is for. Everything made goes under build/, downloads into the
+# cache (~/.cache/dm-tiered, or TIERED_CACHE).
+
+# What a user may set.
+KERNEL ?= 6.1
+ACCEL ?= auto
+SEED ?=
+T ?=
+
+# The distribution's own, which has pytest; another python3 may come first in PATH.
+PYTHON := /usr/bin/python3
+BUILD := build
+JOBS := $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup userspace guest demo vm-test vm-soak vm-shell check check-userspace check-python check-style clean
+
+help:
+	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
+	@echo 'make vm-test   every test, in virtual machines   (T=expr KERNEL=6.1|6.12|7.2|debug ACCEL=auto|kvm|tcg SEED=n)'
+	@echo 'make vm-soak   the same tests with their long counts; goes on where it was interrupted'
+	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
+	@echo 'make vm-shell  a shell in a virtual machine with the module loaded'
+	@echo 'make clean     remove build/'
+
+# Host packages; nothing to do (and quick to tell) when all are there.
+setup:
+	@mkdir -p $(BUILD)
+	@ci/setup
+
+userspace: setup
+	@cmake -S userspace -B $(BUILD)/userspace -DCMAKE_BUILD_TYPE=RelWithDebInfo >$(BUILD)/userspace.log 2>&1 || \
+		{ cat $(BUILD)/userspace.log >&2; exit 1; }
+	@cmake --build $(BUILD)/userspace -j$(JOBS) >$(BUILD)/userspace.log 2>&1 || { cat $(BUILD)/userspace.log >&2; exit 1; }
+
+# Kernel, guest image and module.
+guest: userspace
+	@$(PYTHON) -m images fetch --kernel $(KERNEL)
+
+demo: guest
+	@$(PYTHON) -m tests.demo --kernel $(KERNEL) --accel $(ACCEL)
+
+TEST_OPTIONS = --kernel '$(KERNEL)' --accel '$(ACCEL)' $(if $(SEED),--seed '$(SEED)') $(if $(T),-k '$(T)')
+
+vm-test: guest
+	@tests/run $(TEST_OPTIONS)
+
+vm-soak: guest
+	@tests/run --soak $(TEST_OPTIONS)
+
+vm-shell: guest
+	@qemu/vm shell --kernel $(KERNEL) --accel $(ACCEL) --nvdimm 512M --disk 4G,iops=2000
+
+check: check-userspace check-python check-style
+
+check-userspace: userspace
+	@ctest --test-dir $(BUILD)/userspace --output-on-failure -j$(JOBS)
+	@cmake -S userspace -B $(BUILD)/sanitize -DTIERED_SANITIZE=ON >/dev/null
+	@cmake --build $(BUILD)/sanitize -j$(JOBS) >$(BUILD)/sanitize.log 2>&1 || { cat $(BUILD)/sanitize.log >&2; exit 1; }
+	@ctest --test-dir $(BUILD)/sanitize --output-on-failure -j$(JOBS) -LE model
+
+check-python: setup
+	@$(PYTHON) -m pytest -q -p no:cacheprovider --junitxml=$(BUILD)/test/unit.xml tests/unit
+
+check-style: setup
+	@ci/style
+
+clean:
+	rm -rf $(BUILD)
