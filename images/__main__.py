@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.verb == "overlay":
         print(guest.overlay(kernels.get(arguments.kernel)))
     elif arguments.verb == "key":
-        print(digest(*(kernels.candidate(name) for name in arguments.kernel or ["6.1"])))
+        print(digest(guest.versions(), [kernels.candidate(name) for name in arguments.kernel or ["6.1"]]))
     else:
         info()
     return 0

@@ -136,6 +136,10 @@ class Apt:
         """Fetch just these packages."""
         return self._fetch("download", packages)
 
+    def versions(self, packages: Sequence[str]) -> list[str]:
+        """The files of packages and of all they depend on, whose names hold their versions."""
+        return sorted(self._sizes("install", packages))
+
     def _fetch(self, verb: str, packages: Sequence[str]) -> list[Path]:
         """Fetch what APT would for a verb; what an interrupted run fetched already is kept."""
         archives = self.home / "archives"

@@ -61,6 +61,14 @@ def base(kernel: Kernel) -> GuestImage:
     return GuestImage(directory / "root.squashfs", directory / "initrd.cpio")
 
 
+def versions() -> list[str]:
+    """The newest packages of the user land, by the host's mirrors."""
+    host = distribution.host()
+    apt = Apt(host, host.suites)
+    apt.update()
+    return apt.versions(host.guest)
+
+
 def refresh() -> None:
     """Forget the guest's user land, so that it is made anew from the newest packages."""
     with locked("guest-tree"):
