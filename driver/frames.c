@@ -383,13 +383,3 @@ u32 tiered_frames_settle(struct tiered_frames *frames)
 	wake_up_all(&frames->freed);
 	return freed;
 }
-
-u32 tiered_frames_free(const struct tiered_frames *frames)
-{
-	u32 sum = tiered_frames_pool_free(frames);
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(frames->magazine, cpu)->free_count);
-	return sum;
-}

@@ -179,9 +179,6 @@ static inline u32 tiered_frames_pool_free(const struct tiered_frames *frames)
 	return READ_ONCE(frames->free.count);
 }
 
-/* All free frames, for the status. */
-u32 tiered_frames_free(const struct tiered_frames *frames);
-
 static inline bool tiered_frames_scarce(const struct tiered_frames *frames)
 {
 	return tiered_frames_pool_free(frames) < frames->low_free;

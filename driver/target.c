@@ -268,14 +268,17 @@ struct status_fields {
 static void gather_frames(struct tiered_volume *volume, struct status_fields *s)
 {
 	struct tiered_frames *frames = &volume->frames;
+	u64 held;
 
 	s->frame_bytes = TIERED_FRAME_BYTES;
 	s->frames_total = frames->words.frames;
-	s->frames_free = tiered_frames_free(frames);
 	s->frames_clean = percpu_counter_sum_positive(&frames->clean);
 	s->frames_dirty = percpu_counter_sum_positive(&frames->dirty);
 	s->frames_lost = atomic_read(&frames->lost);
 	s->frames_retired = atomic_read(&frames->retired);
+	held = s->frames_clean + s->frames_dirty + s->frames_lost + s->frames_retired;
+	/* The counts are taken one after the other, while frames change hands. */
+	s->frames_free = s->frames_total - min(held, s->frames_total);
 	s->dram_bytes = frames->dram_bytes;
 	s->metadata_bytes = volume->metadata_bytes;
 }

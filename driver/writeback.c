@@ -288,6 +288,8 @@ static void idle_work(struct work_struct *work)
 		queue_writeback(volume);
 	}
 	writeback->homes_used_at = uses;
+	/* A batch that found every dirty page's stripe busy left nobody to ask again for those who wait for frames. */
+	tiered_reclaim_poke(volume);
 	queue_delayed_work(volume->home_worker, &writeback->idle, IDLE_LOOK);
 }
 

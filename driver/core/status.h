@@ -21,8 +21,8 @@
 /*
  * FIELD(name): unit and meaning
  *   frame_bytes       bytes a frame holds (4096)
- *   frames_total      frames of the fast tier; free + clean + dirty + lost + retired, but for those at rest between
- *                     two owners
+ *   frames_total      frames of the fast tier = free + clean + dirty + lost + retired; free ones include those that
+ *                     still rest between two owners
  *   read_hits         4 KiB pages touched by reads that a frame served; read_misses: that a capacity tier served
  *   write_hits        pages touched by writes that were resident before; write_fills: that became resident by the
  *                     write; write_bypass: that went to a capacity tier
