@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Checking a volume that is not open: what its tiers say, and whether anything was lost.
+#pragma once
+
+#include "storage.hpp"
+#include "superblock.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tiered {
+
+enum class severity {
+    note,       ///< normal, for instance after a crash
+    repairable, ///< wrong, but nothing is lost by it
+    damage,     ///< contents of the volume are lost or may be
+};
+
+struct finding {
+    severity level;
+    std::string text;
+};
+
+struct check_counts {
+    std::uint64_t free = 0;
+    std::uint64_t clean = 0;
+    std::uint64_t dirty = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t retired = 0;
+    std::uint64_t losers = 0;
+    std::uint64_t damaged = 0;
+    std::uint64_t conflicts = 0;
+};
+
+struct check_report {
+    superblock sb;
+    check_counts counts;
+    std::vector<finding> findings;
+    std::uint64_t findings_left_out = 0; ///< beyond the number that is kept
+
+    severity worst = severity::note;
+};
+
+struct check_options {
+    bool verify_clean = false; ///< compare every clean frame with its home
+};
+
+/// Throws when there is no volume to check or the capacity tier cannot be its own; a superblock
+/// that is damaged is a finding. `capacity` may be null where only the fast tier's words matter.
+check_report check_volume(storage& fast, storage* capacity, const check_options& options);
+
+/// Number of dirty pages of the volume `sb`, for a warning before they are destroyed.
+std::uint64_t count_dirty_pages(storage& fast, const superblock& sb);
+
+} // namespace tiered

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The driver's status line, read and shown.
+#pragma once
+
+#include "../../driver/core/status.h"
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tiered {
+
+struct volume_counters {
+#define TIERED_COUNTER(name) std::uint64_t name = 0;
+    TIERED_STATUS_FIELDS(TIERED_COUNTER)
+#undef TIERED_COUNTER
+};
+
+struct volume_status {
+    std::string state;
+    bool needs_check = false;
+    std::optional<volume_counters> counters; ///< absent when the driver says no more than `fail`
+};
+
+/// Reads a status line; fields that a newer driver appended are passed over.
+volume_status parse_status(std::string_view line);
+
+struct hit_ratios {
+    std::optional<double> read; ///< absent: nothing was accessed yet
+    std::optional<double> write;
+    std::optional<double> all;
+};
+hit_ratios hit_ratios_of(const volume_counters& counters);
+
+/// A volume that is open.
+struct open_volume {
+    std::string name;
+    std::string uuid;
+    std::string fast_path;
+    std::string capacity_path;
+    std::uint64_t size_bytes = 0;
+    std::uint32_t open_count = 0;
+    volume_status status;
+};
+
+nlohmann::ordered_json status_json(const open_volume& volume);
+std::string status_report(const open_volume& volume);
+
+} // namespace tiered

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Text that comes from people or from the kernel: names, kernel log, mount table, sizes.
+#include "block_device.hpp"
+#include "error.hpp"
+#include "kernel_log.hpp"
+#include "text.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/sysmacros.h>
+
+namespace {
+
+using namespace tiered;
+
+TEST(Name, TakesWhatDeviceNodesCanBeCalled) {
+    for (const std::string& name : {std::string("a"), std::string("demo"), std::string("x.y_z+1-2"),
+                                    std::string("0"), std::string("_"), std::string(63, 'n')})
+        EXPECT_NO_THROW(require_volume_name(name)) << name;
+}
+
+TEST(Name, RefusesTheRest) {
+    for (const std::string& name :
+         {std::string(), std::string(64, 'n'), std::string("-x"), std::string(".x"),
+          std::string(".."), std::string("a b"), std::string("a/b"), std::string("a\n"),
+          std::string("ä"), std::string("a\0b", 3), std::string("a:b"), std::string("a%b")})
+        EXPECT_THROW(require_volume_name(name), error) << name;
+}
+
+TEST(Name, EveryOtherByteIsRefused) {
+    const std::string allowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
+    for (int c = 0; c < 256; c++) {
+        const std::string name = std::string("a") + static_cast<char>(c);
+        if (allowed.find(static_cast<char>(c)) != std::string::npos) {
+            EXPECT_NO_THROW(require_volume_name(name)) << c;
+        } else {
+            EXPECT_THROW(require_volume_name(name), error) << c;
+        }
+    }
+}
+
+TEST(KernelLog, FindsTheDriversSentence) {
+    EXPECT_EQ(
+        "the fast tier has a superblock with a wrong checksum",
+        driver_reason({"EXT4-fs (vda): mounted",
+                       "device-mapper: table: 253:0: tiered: the fast tier has a superblock with "
+                       "a wrong checksum (-EINVAL)",
+                       "device-mapper: ioctl: error adding target to table"}));
+    EXPECT_EQ("x (y) failed", driver_reason({"device-mapper: tiered: x (y) failed"}));
+}
+
+TEST(KernelLog, TakesTheLastOfSeveral) {
+    EXPECT_EQ("second",
+              driver_reason({"device-mapper: tiered: first", "device-mapper: tiered: second"}));
+}
+
+TEST(KernelLog, FindsNothingInWhatOthersSay) {
+    EXPECT_EQ("", driver_reason({}));
+    EXPECT_EQ("", driver_reason({"device-mapper: table: 253:0: linear: Device lookup failed",
+                                 "program[1]: tiered: not the kernel"}));
+}
+
+TEST(MountTable, FindsAMountByDeviceNumber) {
+    const std::string table = "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+                              "30 22 253:1 / /mnt/a\\040b rw - xfs /dev/mapper/x rw\n"
+                              "short line\n";
+    EXPECT_EQ("/", mount_point_in(table, makedev(254, 0)));
+    EXPECT_EQ("/mnt/a b", mount_point_in(table, makedev(253, 1)));
+    EXPECT_FALSE(mount_point_in(table, makedev(25, 4)));
+    EXPECT_FALSE(mount_point_in("", makedev(254, 0)));
+}
+
+TEST(Text, ShowsSizesAndCounts) {
+    EXPECT_EQ("0 bytes", size_text(0));
+    EXPECT_EQ("1023 bytes", size_text(1023));
+    EXPECT_EQ("1.0 KiB", size_text(1024));
+    EXPECT_EQ("512.0 MiB", size_text(512ull << 20));
+    EXPECT_EQ("1.0 GiB", size_text((1ull << 30) - 1));
+    EXPECT_EQ("16.0 EiB", size_text(~0ull));
+    EXPECT_EQ("0", count_text(0));
+    EXPECT_EQ("999", count_text(999));
+    EXPECT_EQ("1,000", count_text(1000));
+    EXPECT_EQ("18,446,744,073,709,551,615", count_text(~0ull));
+}
+
+TEST(Text, PadsAndCutsFields) {
+    std::array<std::uint8_t, 4> field{9, 9, 9, 9};
+    store_padded(field, "ab");
+    EXPECT_EQ("ab", padded_text(field));
+    EXPECT_EQ(0, field[3]);
+    store_padded(field, "abcdef");
+    EXPECT_EQ("abcd", padded_text(field));
+}
+
+} // namespace

@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What tierctl answers without any device: exit statuses, one sentence for a mistake, check on images.
+# Usage: tierctl_command.sh TIERCTL MAKE_IMAGE
+set -eu
+
+tierctl=$1
+make_image=$2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+# expect STATUS TEXT COMMAND...: the command exits so and says the text on either output.
+expect() {
+    wanted=$1 text=$2
+    shift 2
+    status=0
+    output=$("$@" 2>&1) || status=$?
+    if [ "$status" -ne "$wanted" ] || ! printf '%s\n' "$output" | grep -qF -- "$text"; then
+        echo "FAILED: $* exited $status (wanted $wanted) and said: $output (wanted: $text)"
+        failures=$((failures + 1))
+    fi
+}
+
+expect 0 "format" "$tierctl" --help
+expect 2 "see tierctl --help" "$tierctl"
+expect 2 "see tierctl --help" "$tierctl" no-such-verb
+expect 2 "--fast is required" "$tierctl" format x /dev/null
+expect 3 "see tierctl --help" "$tierctl" check
+expect 3 "see tierctl --help" "$tierctl" check --fast "$dir/fast"
+
+if [ "$(id -u)" -eq 0 ]; then
+    expect 1 "may not start with" "$tierctl" format .x --fast /dev/null /dev/null
+    expect 1 "there is no device" "$tierctl" format x --fast "$dir/none" /dev/null
+    expect 1 "is not a block device" "$tierctl" format x --fast /dev/null /dev/null
+    expect 1 "this version serves one" "$tierctl" format x --fast /dev/null /dev/null /dev/zero
+    expect 1 "is not open" "$tierctl" close no-such-volume
+    expect 1 "is not open" "$tierctl" status no-such-volume
+else
+    expect 1 "needs root" "$tierctl" list
+fi
+
+truncate -s 4M "$dir/fast"
+truncate -s 64M "$dir/disk"
+check="$tierctl check --fast $dir/fast --capacity $dir/disk"
+expect 3 "there is no volume to check" $check
+"$make_image" "$dir/fast" "$dir/disk"
+expect 0 "clean" $check
+expect 0 '"verdict": "clean"' $check --json
+"$make_image" "$dir/fast" "$dir/disk" 7 3 2 1 8 3 2 2
+expect 0 "normal after a crash" $check
+"$make_image" "$dir/fast" "$dir/disk" 7 3 2 1 8 3 2 5
+expect 1 "same contents" $check
+"$make_image" "$dir/fast" "$dir/disk" 7 3 3 1
+expect 2 "page 3 is lost" $check
+truncate -s 2M "$dir/fast"
+expect 2 "was made for a larger fast tier" $check
+truncate -s 32M "$dir/disk"
+truncate -s 4M "$dir/fast"
+"$make_image" "$dir/fast" "$dir/disk"
+truncate -s 64M "$dir/disk"
+expect 3 "not the capacity tier" $check
+
+[ "$failures" -eq 0 ]

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// tierctl check: on devices or on image files, while the volume is not open.
+#include "check.hpp"
+#include "block_device.hpp"
+#include "discovery.hpp"
+#include "dm.hpp"
+#include "error.hpp"
+#include "verbs.hpp"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+namespace tierctl {
+
+namespace {
+
+using namespace tiered;
+
+struct check_verb_options {
+    std::string name;
+    std::string fast;
+    std::vector<std::string> capacity;
+    bool verify_clean = false;
+    bool clear_needs_check = false;
+    bool json = false;
+};
+
+struct tier_paths {
+    std::string fast;
+    std::string capacity;
+};
+
+void require_closed(const std::string& path) {
+    struct stat st {};
+    if (::stat(path.c_str(), &st) || !S_ISBLK(st.st_mode))
+        return;
+    const std::string user = user_of(inspect_block_device(path));
+    if (!user.empty())
+        fail("{} {}, which changes while it would be checked; close it first", path, user);
+}
+
+tier_paths paths_of(const check_verb_options& options) {
+    if (!options.fast.empty()) {
+        if (options.capacity.size() != 1)
+            fail("{} capacity tiers were named, but this version serves one; name one",
+                 options.capacity.size());
+        return {options.fast, options.capacity[0]};
+    }
+    require_root("check NAME");
+    if (const auto device = find_dm_device(options.name); device && device->is_volume())
+        fail("the volume '{}' is open, and a check needs it closed: tierctl close {}", options.name,
+             options.name);
+    const found_volume volume = require_volume(options.name);
+    return {volume.fast_path, find_capacity(volume)};
+}
+
+int exit_status_of(severity worst) {
+    switch (worst) {
+    case severity::note:
+        return check_clean;
+    case severity::repairable:
+        return check_repairable;
+    case severity::damage:
+        break;
+    }
+    return check_damaged;
+}
+
+const char* level_text(severity level) {
+    switch (level) {
+    case severity::note:
+        return "note";
+    case severity::repairable:
+        return "repairable";
+    case severity::damage:
+        break;
+    }
+    return "damaged";
+}
+
+const char* verdict_text(severity worst) {
+    return worst == severity::note ? "clean" : level_text(worst);
+}
+
+void print_report(const check_report& report) {
+    for (const finding& found : report.findings)
+        fmt::print("{}: {}\n", level_text(found.level), found.text);
+    if (report.findings_left_out > 0)
+        fmt::print("and {} findings more\n", count_text(report.findings_left_out));
+    if (report.sb.frames() == 0) {
+        fmt::print("{}\n", verdict_text(report.worst));
+        return;
+    }
+    const check_counts& c = report.counts;
+    fmt::print("volume '{}': {} frames: {} dirty, {} clean, {} free, {} lost, {} retired: {}\n",
+               report.sb.name(), count_text(report.sb.frames()), count_text(c.dirty),
+               count_text(c.clean), count_text(c.free), count_text(c.lost), count_text(c.retired),
+               verdict_text(report.worst));
+}
+
+void print_json(const check_report& report) {
+    using json = nlohmann::ordered_json;
+    const check_counts& c = report.counts;
+    json findings = json::array();
+    for (const finding& found : report.findings)
+        findings.push_back({{"level", level_text(found.level)}, {"text", found.text}});
+    const json out = {{"name", report.sb.name()},
+                      {"uuid", report.sb.uuid()},
+                      {"verdict", verdict_text(report.worst)},
+                      {"frames_total", report.sb.frames()},
+                      {"frames_free", c.free},
+                      {"frames_clean", c.clean},
+                      {"frames_dirty", c.dirty},
+                      {"frames_lost", c.lost},
+                      {"frames_retired", c.retired},
+                      {"older_claims", c.losers},
+                      {"damaged_words", c.damaged},
+                      {"conflicts", c.conflicts},
+                      {"findings", findings},
+                      {"findings_left_out", report.findings_left_out}};
+    fmt::print("{}\n", out.dump(2));
+}
+
+/// Only what the check itself has shown to be all right may be said to need no check.
+bool may_clear(const check_report& report) {
+    return report.sb.frames() > 0 && report.sb.needs_check() && report.worst != severity::damage;
+}
+
+void clear_flag(const std::string& fast_path) {
+    file_storage fast(fast_path, file_storage::access::exclusive);
+    clear_needs_check(fast, find_superblock(fast));
+}
+
+int check(const check_verb_options& options) {
+    const tier_paths paths = paths_of(options);
+    require_closed(paths.fast);
+    check_report report;
+    {
+        file_storage fast(paths.fast, file_storage::access::read_only);
+        file_storage capacity(paths.capacity, file_storage::access::read_only);
+        report = check_volume(fast, &capacity, {.verify_clean = options.verify_clean});
+    }
+    if (options.clear_needs_check && may_clear(report)) {
+        clear_flag(paths.fast);
+        report.findings.push_back(
+            {severity::repairable, "that request for a check is cleared now"});
+    }
+    if (options.json)
+        print_json(report);
+    else
+        print_report(report);
+    return exit_status_of(report.worst);
+}
+
+} // namespace
+
+void add_check(CLI::App& app, action& chosen) {
+    auto options = std::make_shared<check_verb_options>();
+    CLI::App* verb =
+        app.add_subcommand("check", "Check a closed volume, on devices or image files");
+    verb->footer("Exit status: 0 clean, 1 repaired or repairable, 2 damaged, 3 could not run.");
+    CLI::Option* name = verb->add_option("NAME", options->name, "Name of the volume");
+    CLI::Option* fast = verb->add_option("--fast", options->fast, "Its fast tier: device or image");
+    CLI::Option* capacity =
+        verb->add_option("--capacity", options->capacity, "Its capacity tier: device or image");
+    fast->needs(capacity)->excludes(name);
+    capacity->needs(fast);
+    verb->add_flag("--verify-clean", options->verify_clean,
+                   "Compare clean frames with their homes");
+    verb->add_flag("--clear-needs-check", options->clear_needs_check,
+                   "Clear the driver's request for a check when nothing is damaged");
+    verb->add_flag("--json", options->json, "For programs");
+    verb->callback([options, name, fast, &chosen] {
+        if (name->empty() && fast->empty())
+            throw CLI::RequiredError("NAME, or --fast and --capacity,");
+        chosen = [options] { return check(*options); };
+    });
+}
+
+} // namespace tierctl

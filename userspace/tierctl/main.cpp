@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// tierctl: makes, opens, watches and checks dm-tiered volumes.
+#include "error.hpp"
+#include "verbs.hpp"
+
+#include <fmt/format.h>
+#include <string_view>
+#include <unistd.h>
+
+namespace tierctl {
+
+void require_root(const char* verb) {
+    if (::geteuid() != 0)
+        tiered::fail("tierctl {} needs root; run it with sudo", verb);
+}
+
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_usage = 2;
+
+int complain(std::string_view sentence, int status) {
+    fmt::print(stderr, "tierctl: {}\n", sentence);
+    return status;
+}
+
+int parse_and_run(int argc, char** argv, bool is_check) {
+    CLI::App app("Makes, opens, watches and checks dm-tiered volumes.", "tierctl");
+    action chosen;
+    app.set_version_flag("--version", "tierctl " TIERED_VERSION);
+    app.require_subcommand(1);
+    add_format(app, chosen);
+    add_open(app, chosen);
+    add_close(app, chosen);
+    add_list(app, chosen);
+    add_status(app, chosen);
+    add_check(app, chosen);
+    add_flush(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+        return app.exit(help);
+    } catch (const CLI::ParseError& e) {
+        return complain(fmt::format("{}; see tierctl --help", e.what()),
+                        is_check ? check_could_not_run : wrong_usage);
+    }
+    return chosen();
+}
+
+} // namespace
+
+} // namespace tierctl
+
+int main(int argc, char** argv) {
+    // What check found stands in its exit status, so its failures must have one of their own.
+    const bool is_check = argc > 1 && std::string_view(argv[1]) == "check";
+    try {
+        return tierctl::parse_and_run(argc, argv, is_check);
+    } catch (const std::exception& e) {
+        return tierctl::complain(e.what(),
+                                 is_check ? tierctl::check_could_not_run : tierctl::failed);
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The verbs of tierctl: each adds its options and, when chosen, sets what is to be done.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace tierctl {
+
+/// Does the verb's work and returns the exit status.
+using action = std::function<int()>;
+
+void add_format(CLI::App& app, action& chosen);
+void add_open(CLI::App& app, action& chosen);
+void add_close(CLI::App& app, action& chosen);
+void add_list(CLI::App& app, action& chosen);
+void add_status(CLI::App& app, action& chosen);
+void add_check(CLI::App& app, action& chosen);
+void add_flush(CLI::App& app, action& chosen);
+
+/// Exit statuses of check; every other verb exits 0, 1 (failed) or 2 (wrong usage).
+inline constexpr int check_clean = 0;
+inline constexpr int check_repairable = 1;
+inline constexpr int check_damaged = 2;
+inline constexpr int check_could_not_run = 3;
+
+/// Throws unless the process may do what `verb` needs.
+void require_root(const char* verb);
+
+} // namespace tierctl
