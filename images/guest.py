@@ -14,6 +14,7 @@ from images.host import (BUILD, cache_dir, digest, fingerprint, locked, make_dir
 from images.kernels import Kernel
 
 RECIPE = 1
+OVERLAY_RECIPE = 2
 # The modules of the initrd: those that the root image, the host's channels and the emulated devices need.
 MODULES = ("virtio_pci", "virtio_scsi", "sd_mod", "squashfs", "overlay", "virtio_console", "virtio_blk",
            "virtio_rng", "9p", "9pnet_virtio", "nfit", "nd_pmem", "device_dax", "dm_mod")
@@ -141,29 +142,37 @@ def overlay(kernel: Kernel) -> Path:
     parts = [driver, tierctl] if tierctl.is_file() else [driver]
     directory = BUILD / "guest" / kernel.name
     target = directory / "overlay.cpio"
-    key = digest(RECIPE, kernel.key, fingerprint(parts))
+    key = digest(OVERLAY_RECIPE, kernel.key, fingerprint(parts))
     with locked(f"overlay-{digest(str(directory))}"):
         if not target.is_file() or read_stamp(directory).get("key") != key:
+            scratch = directory / "scratch"
+            remove_tree(scratch)
+            scratch.mkdir(parents=True)
             archive = Archive()
             if tierctl in parts:
-                archive.copy(tierctl, "overlay/usr/sbin/tierctl")
-            _add_module(archive, kernel, driver, directory)
+                archive.copy(_stripped(tierctl, scratch), "overlay/usr/sbin/tierctl")
+            _add_module(archive, kernel, _stripped(driver, scratch), scratch)
             write_file(target, archive.bytes())
+            remove_tree(scratch)
             write_file(directory / "stamp.json", f'{{"key": "{key}"}}\n')
     return target
 
 
-def _add_module(archive: Archive, kernel: Kernel, driver: Path, directory: Path) -> None:
+def _stripped(path: Path, scratch: Path) -> Path:
+    """A copy without debug sections: debuggers read the original on the host, the guest has little memory."""
+    copy = scratch / path.name
+    run(["strip", "--strip-debug", "-o", copy, path])
+    return copy
+
+
+def _add_module(archive: Archive, kernel: Kernel, driver: Path, scratch: Path) -> None:
     """Add the module with the kernel's module lists written anew, so that modprobe finds it."""
-    scratch = directory / "depmod"
-    remove_tree(scratch)
     target = scratch / "lib" / "modules" / kernel.release
     target.parent.mkdir(parents=True)
     run(["cp", "-as", kernel.modules, target])
     extra = target / "extra"
     extra.mkdir()
-    # The debugger reads the module on the host; in the guest its debug sections would only cost memory.
-    run(["strip", "--strip-debug", "-o", extra / driver.name, driver])
+    driver.rename(extra / driver.name)
     for stale in target.glob("modules.*"):
         if stale.name not in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
             stale.unlink()
@@ -172,4 +181,3 @@ def _add_module(archive: Archive, kernel: Kernel, driver: Path, directory: Path)
     archive.copy(extra / driver.name, f"{place}/extra/{driver.name}")
     for name in LISTS:
         archive.copy(target / name, f"{place}/{name}")
-    remove_tree(scratch)

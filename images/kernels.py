@@ -49,7 +49,8 @@ def get(name: str, *, refresh: bool = False) -> Kernel:
         raise Problem(f"Modules of kernel {name} are built in a chroot, which takes root: "
                       "run this as root, or choose another kernel.")
     directory = cache_dir() / "kernels" / name
-    key = digest(RECIPE, host.name, host.arch, dataclasses.astuple(source))
+    key = digest(RECIPE, host.name, host.arch, dataclasses.astuple(source),
+                 debugkernel.recipe() if source.source else "")
     if refresh and read_stamp(directory).get("key") == key and _outdated(host, source, directory):
         remove_tree(directory)
     stamp = make_directory(directory, key, lambda path: _fill(host, source, path))
