@@ -6,5 +6,5 @@ from qemu.errors import BootError, CommandFailed, LostVM, UsageError, VMError, V
 from qemu.machine import VM, Result, Running
 from qemu.spec import Disk, Nvdimm, Spec, parse_disk, parse_nvdimm
 
-__all__ = ["BootError", "CommandFailed", "Disk", "LostVM", "Nvdimm", "Result", "Running", "Spec", "UsageError", "VM",
-           "VMError", "VMTimeout", "parse_disk", "parse_nvdimm"]
+__all__ = ["BootError", "CommandFailed", "Disk", "LostVM", "Nvdimm", "Result", "Running", "Spec",
+           "UsageError", "VM", "VMError", "VMTimeout", "parse_disk", "parse_nvdimm"]

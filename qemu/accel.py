@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Decides between KVM and emulation (TCG) by trying: a /dev/kvm that opens may still not boot a stock kernel.
 
-The trial is a boot of the very kernel as far as its init, within a fixed time; its verdict is kept in the cache
-until the host boots again or the kernel or QEMU change.
+The trial is a boot of the very kernel as far as its init, within a fixed time; its verdict is kept in the
+cache until the host boots again or the kernel or QEMU change.
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from qemu.spec import Spec
 DEVICE = Path("/dev/kvm")
 PROBE_SECONDS = 15.0
 MARKER = b"tiered-probe-passed"
-# How much longer things take than with KVM, measured on commands that load modules, make filesystems and run fio.
+# How much longer things may take than with KVM.
 TCG_FACTOR = 6.0
 # One emulated processor at a time, and an exit from translated code at every timer.
 ICOUNT_FACTOR = 3.0
@@ -46,19 +46,19 @@ def _obstacle() -> str | None:
     if not DEVICE.exists():
         return f"there is no {DEVICE}"
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        return f"{DEVICE} may not be opened by this user (add the user to its group, or set its mode by a udev rule)"
+        return f"{DEVICE} may not be opened by this user (add the user to its group)"
     return None
 
 
 def _key(spec: Spec, boot: BootFiles) -> str:
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    facts = (process.version(spec.qemu), boot.release, boot.version, boot_id, os.uname().release, DEVICE.stat().st_ino)
+    facts = (process.version(spec.qemu), boot.release, boot.version, boot_id, os.uname().release)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 
 def _probe(spec: Spec, boot: BootFiles) -> Verdict:
     """Boot the kernel with KVM as far as its init."""
-    trial = Spec(kernel=spec.kernel, cpu=spec.cpu, qemu=spec.qemu, append="tiered.probe")
+    trial = Spec(kernel=spec.kernel, qemu=spec.qemu, append="tiered.probe")
     scratch = Scratch()
     try:
         folder = scratch.path
@@ -88,7 +88,7 @@ def _watch(qemu: process.Process, console: Path) -> Verdict:
             said = qemu.messages().splitlines()
             return Verdict("tcg", f"QEMU ends with KVM ({said[-1] if said else 'without a word'})")
         time.sleep(0.05)
-    return Verdict("tcg", f"{DEVICE} opens, but this kernel does not boot with it within {PROBE_SECONDS:.0f} s")
+    return Verdict("tcg", f"{DEVICE} opens, but a kernel does not boot with it within {PROBE_SECONDS:.0f} s")
 
 
 def _remembered(spec: Spec, boot: BootFiles) -> Verdict:

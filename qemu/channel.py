@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The host's end of the line to the guest's agent: commands go in, their output and status come out.
 
-Frames as in guest/agent.cpp. A thread takes them off the socket as they come, so the guest never waits for the
-host; the end of the stream means that the VM is gone. Nothing is asked and answered against a clock: the agent
-says once that it is ready, and each command that it started and that it ended.
+Frames as in guest/agent.cpp. A thread takes them off the socket as they come, so the guest never waits for
+the host; the end of the stream means that the VM is gone. Nothing is asked and answered against a clock: the
+agent says once that it is ready, and of each command that it started and that it ended.
 """
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class RemoteCommand:
         return self._channel.wait_for(lambda: self.started is not None, deadline)
 
     def wait(self, deadline: float | None) -> bool:
-        """Wait until the command has ended; False when the deadline passes before. LostVM when it never will."""
+        """Wait for the command's end; False when the deadline passes before, LostVM when none will come."""
         return self._channel.wait_for(lambda: self.status is not None, deadline)
 
 
@@ -207,7 +207,7 @@ class Channel:
             pass
 
     def wait_for(self, condition: Callable[[], bool], deadline: float | None) -> bool:
-        """Wait until `condition` holds; False when the deadline passes before, LostVM when the VM goes before."""
+        """Wait for a condition; False when the deadline passes before, LostVM when the VM goes before."""
         with self._changed:
             while not condition():
                 if self._lost:
@@ -231,7 +231,8 @@ class Channel:
         except LostVM:
             pass  # it died of it: the console tells
 
-    def start(self, arguments: Sequence[str], sink: Sink | None = None, terminal: Window | None = None) -> RemoteCommand:
+    def start(self, arguments: Sequence[str], sink: Sink | None = None,
+              terminal: Window | None = None) -> RemoteCommand:
         """Start a command in the guest."""
         with self._changed:
             self._last += 1

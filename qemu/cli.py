@@ -17,10 +17,11 @@ from qemu.spec import ACCELERATORS, INITS, PERSISTENCE, Spec, parse_disk, parse_
 
 USAGE = 2
 LOST = 125
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-EPILOG = """exit status of run: the command's own; 124 when it did not end within --timeout; 125 when the VM was lost or
-could not be started; 0 when --cut-power-after cut it; 2 for a mistake in the options. --result tells them apart
-from the same numbers coming from the command."""
+EPILOG = """exit status of run: the command's own; 124 when it did not end within --timeout; 125 when the VM
+was lost or could not be started; 0 when --cut-power-after cut it; 2 for a mistake in the options. --result
+tells them apart from the same numbers coming from the command."""
 
 
 class Interrupted(BaseException):
@@ -32,6 +33,8 @@ class Interrupted(BaseException):
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)  # the clean-up is under way
     raise Interrupted(number)
 
 
@@ -41,40 +44,49 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     add("--smp", type=int, metavar="N", help="processors (default 2; 1 with --icount)")
     add("--mem", default="1G", metavar="SIZE", help="memory (default 1G)")
     add("--nvdimm", action="append", default=[], metavar="SIZE[,opt=value...]",
-        help="an NVDIMM of SIZE usable bytes, /dev/pmem0 and so on in fsdax mode; options of QEMU's nvdimm or "
-             "memory-backend-file, such as unarmed=on or label-size=2M")
+        help="an NVDIMM of SIZE usable bytes, /dev/pmem0 and so on in fsdax mode; other options are those of "
+             "QEMU's nvdimm and memory-backend-file, such as label-size=2M")
     add("--disk", action="append", default=[], metavar="SIZE[,iops=N][,bps=SIZE][,opt=value...]",
         help="a disk, /dev/vda and so on, throttled by QEMU; other options are those of virtio-blk-pci")
     add("--share", type=Path, metavar="DIR", help="host folder, read-write at /mnt/share in the guest")
-    add("--state", type=Path, metavar="DIR", help="keep the contents of NVDIMMs and disks in DIR for the next run")
-    add("--accel", default="auto", metavar="|".join(ACCELERATORS), help="default auto: KVM where a probe boot shows it to work")
-    add("--icount", action="store_true", help="guest time counts instructions: repeatable, one processor, no KVM")
-    add("--cpu", default="max", metavar="MODEL", help="as QEMU's -cpu (default max)")
-    add("--append", default="", metavar="ARGS", help="more parameters for the guest's kernel")
-    add("--persistence", default="", metavar="|".join(filter(None, PERSISTENCE)), help="what the NVDIMMs say of CPU caches")
-    add("--init", default="agent", metavar="|".join(INITS), help="what runs the guest")
-    add("--powercut", default="", metavar="ARGS", help="run under the power-loss plugin with these arguments")
-    add("--qemu-arg", action="append", default=[], metavar="ARG", help="one more argument for QEMU, repeatable")
+    add("--state", type=Path, metavar="DIR", help="keep the contents of NVDIMMs and disks in DIR, and reuse them")
     add("--log", type=Path, metavar="DIR", help="keep the console's log in DIR")
     add("-q", "--quiet", action="store_true", help="do not say which QEMU, kernel and accelerator run")
+    _add_emulation(parser)
+
+
+def _add_emulation(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("emulation").add_argument
+    add("--accel", default="auto", metavar="|".join(ACCELERATORS),
+        help="default auto: KVM where a probe boot shows that it works, else TCG")
+    add("--icount", action="store_true", help="guest time counts instructions, which is repeatable")
+    add("--cpu", default="max", metavar="MODEL", help="as QEMU's -cpu (default max)")
+    add("--append", default="", metavar="ARGS", help="more parameters for the guest's kernel")
+    add("--persistence", default="", metavar="|".join(filter(None, PERSISTENCE)),
+        help="from where stores are durable: CPU caches (cpu) or only the memory controller (mem-ctrl)")
+    add("--init", default="agent", metavar="|".join(INITS), help="what runs the guest")
+    add("--powercut", default="", metavar="ARGS", help="run under the power-loss plugin with these arguments")
+    add("--qemu-arg", action="append", default=[], metavar="ARG", help="an argument for QEMU")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of qemu/vm."""
-    top = argparse.ArgumentParser(prog="qemu/vm", description="Virtual machines with emulated NVDIMMs and throttled disks.")
+    top = argparse.ArgumentParser(prog="qemu/vm",
+                                  description="Virtual machines with emulated NVDIMMs and throttled disks.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="run|shell|gdb|doctor")
-    one = verbs.add_parser("run", help="boot a fresh VM, run a command in it, exit with its status", epilog=EPILOG,
-                           usage="qemu/vm run [options] -- COMMAND [ARG...]")
+    one = verbs.add_parser("run", help="boot a fresh VM, run a command in it, exit with its status",
+                           epilog=EPILOG, usage="qemu/vm run [options] -- COMMAND [ARG...]")
     _add_machine(one)
     add = one.add_argument_group("command").add_argument
-    add("--timeout", type=_seconds, metavar="SECONDS", help="end the VM when the command runs longer (exit status 124)")
-    add("--cut-power-after", type=_seconds, metavar="SECONDS", help="kill the VM this long after the command's start")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="end the VM when the command takes longer")
+    add("--cut-power-after", type=_seconds, metavar="SECONDS",
+        help="kill the VM this long after the command's start")
     add("--result", type=Path, metavar="FILE", help="write outcome and status as JSON")
     add("command", nargs="+", metavar="COMMAND")
     _add_machine(verbs.add_parser("shell", help="boot a VM and give a shell in it, the module loaded"))
     debugger = verbs.add_parser("gdb", help="boot a VM that waits for a debugger, then give a shell in it")
     _add_machine(debugger)
-    debugger.add_argument("--port", type=int, default=1234, help="TCP port on localhost for gdb (default 1234)")
+    debugger.add_argument("--port", type=int, default=1234, help="local TCP port for gdb (default 1234)")
     verbs.add_parser("doctor", help="say what was found: QEMU, KVM, kernels, image, space")
     return top
 
@@ -95,9 +107,9 @@ def spec_of(options: argparse.Namespace) -> Spec:
     return Spec(kernel=options.kernel, smp=smp, mem=options.mem,
                 nvdimms=tuple(parse_nvdimm(text) for text in options.nvdimm),
                 disks=tuple(parse_disk(text) for text in options.disk),
-                share=options.share, state=options.state, accel=options.accel, icount=options.icount, cpu=options.cpu,
-                append=options.append, persistence=options.persistence, init=options.init, powercut=options.powercut,
-                arguments=tuple(options.qemu_arg))
+                share=options.share, state=options.state, accel=options.accel, icount=options.icount,
+                cpu=options.cpu, append=options.append, persistence=options.persistence, init=options.init,
+                powercut=options.powercut, arguments=tuple(options.qemu_arg))
 
 
 def _dispatch(options: argparse.Namespace) -> int:
@@ -115,7 +127,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run qemu/vm and return its exit status."""
     options = parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:
         return _dispatch(options)

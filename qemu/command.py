@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""QEMU's command line for a machine: a plain function of the machine and its files, a reason beside every flag."""
+"""QEMU's command line for a machine: a function of the machine and its files, a reason beside every flag."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -44,17 +44,17 @@ def build(spec: Spec, files: Files, accel: str, agent_fd: int, monitor_fd: int) 
 def _machine(spec: Spec, accel: str) -> Iterator[str]:
     persistence = f",nvdimm-persistence={spec.persistence}" if spec.persistence else ""
     yield from ("-name", "dm-tiered")
-    yield from ("-no-user-config", "-nodefaults")   # the same machine on every host, and no network card, floppy or VGA
-    yield from ("-display", "none")                 # nobody looks; also keeps QEMU off X and Wayland
+    yield from ("-no-user-config", "-nodefaults")  # the same machine on every host; no network card, no VGA
+    yield from ("-display", "none")             # nobody looks; also keeps QEMU off X and Wayland
     yield from ("-machine", f"q35,nvdimm=on{persistence}")  # nvdimm=on makes the NFIT that libnvdimm reads
-    yield from ("-accel", accel)                    # decided beforehand, see accel.py: QEMU's own fall-back is silent
-    yield from ("-cpu", spec.cpu)                   # max has clwb and clflushopt, which qemu64 lacks
+    yield from ("-accel", accel)                # decided in accel.py: QEMU's own fall-back is silent
+    yield from ("-cpu", spec.cpu)               # max has clwb and clflushopt, which qemu64 lacks
     yield from ("-smp", str(spec.smp))
     yield from ("-m", _memory(spec))
-    yield "-no-reboot"                              # a panic (panic=-1 reboots at once) becomes QEMU's end: a lost VM
+    yield "-no-reboot"                          # a panic (panic=-1 reboots at once) becomes QEMU's end
     if spec.icount:
-        yield from ("-icount", "shift=0,sleep=off")  # one instruction is one ns of guest time, idle time is skipped
-        yield from ("-rtc", "clock=vm")             # the guest's wall clock counts instructions too
+        yield from ("-icount", "shift=0,sleep=off")  # an instruction is a ns of guest time; idle is skipped
+        yield from ("-rtc", "clock=vm")         # the guest's wall clock counts instructions too
     else:
         yield from ("-rtc", "base=utc")
 
@@ -73,13 +73,15 @@ def kernel_parameters(spec: Spec, accel: str) -> list[str]:
     parameters = [
         "console=ttyS0",            # the console is a file on the host
         "panic=-1", "oops=panic",   # an oops loses the VM at once instead of leaving it half alive
-        "mitigations=off",          # nothing to protect in a throw-away guest; return thunks cost under emulation
+        "mitigations=off",          # nothing to protect in a throw-away guest; they cost under emulation
         "cryptomgr.notests",        # self-tests of ciphers nobody uses: 0.3 s of the boot
     ]
     if accel == "tcg":
         parameters += [
-            "tsc=reliable", "clocksource=tsc",  # else the watchdog falls back to the HPET, a device access per reading
-            "no_timer_check",       # a busy host delays the timer's test, which panics ("IO-APIC + timer doesn't work")
+            # Else the clock's watchdog falls back to the HPET, a device access for each reading.
+            "tsc=reliable", "clocksource=tsc",
+            # A busy host delays the timer's test, which then panics ("IO-APIC + timer doesn't work").
+            "no_timer_check",
             # An emulated processor stands still while the host is busy; that is no stall of the guest's.
             "rcupdate.rcu_cpu_stall_timeout=300", "watchdog_thresh=60",
         ]
@@ -96,8 +98,8 @@ def _channels(files: Files, agent_fd: int, monitor_fd: int) -> Iterator[str]:
     # append=on: the log goes on when the same VM boots again after a power cut.
     yield from ("-chardev", _options("file", {"id": "console", "path": files.console, "append": "on"}))
     yield from ("-serial", "chardev:console")
-    # Sockets that are connected before QEMU starts: no path to clean up, nothing to wait for, and QEMU's end is
-    # the end of the stream.
+    # Sockets that are connected before QEMU starts: no path to clean up, nothing to wait for, and QEMU's end
+    # is the end of the stream.
     yield from ("-chardev", f"socket,id=agent,fd={agent_fd}")
     yield from ("-device", "virtio-serial-pci")
     yield from ("-device", f"virtserialport,chardev=agent,name={GUEST_PORT}")
@@ -133,7 +135,8 @@ def _nvdimms(spec: Spec, files: Files) -> Iterator[str]:
 
 
 def _backend_and_device(nvdimm: Nvdimm) -> tuple[dict[str, str], dict[str, str]]:
-    return _partition(tuple(pair for pair in nvdimm.options if pair[0] != "label-size"), BACKEND_OPTIONS)
+    others = tuple(pair for pair in nvdimm.options if pair[0] != "label-size")
+    return _partition(others, BACKEND_OPTIONS)
 
 
 def _partition(options: Options, first: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -146,12 +149,12 @@ def _disks(spec: Spec, files: Files) -> Iterator[str]:
         drive, device = _partition(disk.options, DRIVE_OPTIONS)
         yield from ("-drive", _options(f"if=none,id=disk{number},format=raw", {
             "file": files.disk(number),
-            # Writes go to the host's page cache at once, so killing QEMU loses none of them; a guest's FLUSH is
-            # an fdatasync of the file, so flushes cost something and survive the host as well.
+            # Writes go to the host's page cache at once, so killing QEMU loses none of them; a guest's FLUSH
+            # is an fdatasync of the file, so flushes cost something and survive the host as well.
             "cache": "writeback",
             "discard": "unmap",             # a discard punches a hole, which reads as zeros
             "detect-zeroes": "off",         # a write of zeros stays a write
-            "werror": "report",             # a full host disk is the guest's I/O error, not a VM that stands still
+            "werror": "report",             # a full host disk is an I/O error, not a VM that stands still
             "rerror": "report",
             **_throttle(disk),
             **drive,

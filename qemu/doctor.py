@@ -65,8 +65,8 @@ def _kernels() -> Iterator[Finding]:
     for name in kernels.names():
         found = kernels.installed(name)
         if found is None:
-            yield Finding(name != Spec().kernel, f"kernel {name}: not in the cache; 'python3 -m images fetch --kernel {name}' "
-                                                 "fetches it, or the first VM that needs it")
+            yield Finding(True, f"kernel {name}: not in the cache; the first VM with it fetches it, or "
+                                f"'python3 -m images fetch --kernel {name}'")
             continue
         image = image_of(found)
         yield Finding(True, f"kernel {name}: {found.release} (packages {found.version}); "

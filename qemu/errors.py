@@ -20,7 +20,7 @@ class LostVM(VMError):
 
 
 class VMTimeout(VMError):
-    """A command did not end in time; its VM is gone, because what hangs in it would disturb the next command."""
+    """A command did not end in time; its VM is ended, as what hangs in it would disturb the next command."""
 
 
 class CommandFailed(VMError):

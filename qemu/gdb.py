@@ -20,11 +20,13 @@ def debug(spec: Spec, log: Path | None, port: int) -> int:
     """Boot a VM with a gdb stub, say how to attach, and give a shell."""
     _check_free(port)
     stub = ("-gdb", f"tcp:127.0.0.1:{port}")
-    vm = VM(dataclasses.replace(spec, append=f"{spec.append} nokaslr".strip(), arguments=(*spec.arguments, *stub)), log)
+    spec = dataclasses.replace(spec, append=f"{spec.append} nokaslr", arguments=(*spec.arguments, *stub))
+    vm = VM(spec, log)
     try:
         announce(vm)
         vm.boot()
-        print("\n".join(["vm: attach from another terminal with:", *_instructions(vm, port)]), file=sys.stderr)
+        lines = ["vm: attach from another terminal with:", *_instructions(vm, port)]
+        print("\n".join(lines), file=sys.stderr)
         return attach(vm)
     finally:
         vm.close()

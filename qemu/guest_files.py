@@ -71,8 +71,8 @@ def agent() -> Path:
         raise VMError(f"There is no {compiler} to compile the guest's agent with: install the package g++.")
     BUILD.mkdir(parents=True, exist_ok=True)
     temporary = BUILD / f".agent-{os.getpid()}"
-    done = subprocess.run([compiler, *COMPILE, str(source), "-o", str(temporary)], stderr=subprocess.PIPE, check=False,
-                          text=True)
+    done = subprocess.run([compiler, *COMPILE, str(source), "-o", str(temporary)], stderr=subprocess.PIPE,
+                          check=False, text=True)
     if done.returncode != 0:
         raise VMError(f"The guest's agent does not compile:\n{done.stderr.rstrip()}")
     temporary.replace(target)
@@ -82,7 +82,8 @@ def agent() -> Path:
 def configuration(spec: Spec) -> str:
     """The machine as the guest's init needs to know it: a file of shell variables."""
     sizes = " ".join(str(nvdimm.namespace) for nvdimm in spec.nvdimms)
-    return f"MODULES='{' '.join(guest_images.MODULES)}'\nNVDIMMS='{sizes}'\nSHARE={int(spec.share is not None)}\n"
+    modules = " ".join(guest_images.MODULES)
+    return f"MODULES='{modules}'\nNVDIMMS='{sizes}'\nSHARE={int(spec.share is not None)}\n"
 
 
 def write_initrd(spec: Spec, boot: BootFiles, target: Path) -> None:

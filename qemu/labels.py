@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An empty label area of an NVDIMM, as `ndctl init-labels` leaves it.
 
-Written here because the guest would first have to take the NVDIMM's region offline to do it, at every first
-boot; with it, the kernel finds an NVDIMM with labels and no namespace, and the guest only makes the namespace.
-Format: the "NVDIMM Namespace Specification", version 1.1; two index blocks, the one with the higher sequence counts.
+Written here because the guest would first have to take the NVDIMM's region offline to do it; with it, the
+kernel finds an NVDIMM with labels and no namespace, and the guest only makes the namespace. Format: the
+"NVDIMM Namespace Specification", version 1.1; of two index blocks the one with the higher sequence counts.
 """
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The life of a VM: boot, commands, power cut, power-off. One object is one machine with its NVDIMMs and disks."""
+"""The life of a VM: boot, commands, power cut, power-off. One object is one machine with its devices."""
 from __future__ import annotations
 
 import shlex
@@ -31,7 +31,9 @@ END_SECONDS = 10.0
 TAIL_LINES = 25
 # An oops with its panic is shorter than this.
 RECENT_LINES = 120
-TROUBLE = ("BUG:", "Oops", "Kernel panic", "init: ", "general protection fault", "sysrq: Show Blocked", "sysrq: Trigger")
+LINES_BEFORE = 6
+TROUBLE = ("BUG:", "Oops", "Kernel panic", "init: ", "general protection fault", "sysrq: Show Blocked",
+           "sysrq: Trigger")
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ class Result:
 
 
 def excerpt(console: str) -> list[str]:
-    """The lines of a console that tell most: from the first trouble of the last boot on, else the last ones."""
+    """The lines of a console that tell most: from the first recent trouble on, else the last ones."""
     lines = console.rstrip().splitlines()
     recent = max(0, len(lines) - RECENT_LINES)
     for at in range(recent, len(lines)):
         if any(word in lines[at] for word in TROUBLE):
-            return lines[at:at + TAIL_LINES]
+            start = max(0, at - LINES_BEFORE)
+            return lines[start:start + TAIL_LINES]
     return lines[-TAIL_LINES:]
 
 
@@ -75,15 +78,15 @@ class Running:
         self._vm.await_end(self.remote, self._text, timeout)
         result = _result(self.remote)
         if check and result.status != 0:
-            raise CommandFailed(f"'{self._text}' ended with status {result.status}.\n{result.stderr}{result.stdout}".rstrip(),
-                                result.status, result.stdout, result.stderr)
+            text = f"'{self._text}' ended with status {result.status}.\n{result.stderr}{result.stdout}"
+            raise CommandFailed(text.rstrip(), result.status, result.stdout, result.stderr)
         return result
 
 
 def _result(remote: RemoteCommand) -> Result:
     assert remote.status is not None and remote.started is not None and remote.ended is not None
-    output = bytes(remote.stdout)
-    return Result(remote.status, output.decode(errors="replace"), bytes(remote.stderr).decode(errors="replace"),
+    output, errors = bytes(remote.stdout), bytes(remote.stderr)
+    return Result(remote.status, output.decode(errors="replace"), errors.decode(errors="replace"),
                   remote.ended - remote.started, output)
 
 
@@ -110,7 +113,7 @@ class VM:
         self._monitor: Monitor | None = None
         self._marks = 0
 
-    # ---- life -------------------------------------------------------------------------------------
+    # ---- life ---------------------------------------------------------------------------------
 
     def __enter__(self) -> VM:
         try:
@@ -164,12 +167,13 @@ class VM:
         if self.alive:
             raise UsageError("The VM runs already.")
         self._hang_up()
-        files = Files(self._boot_files.kernel, self._scratch.path / "initrd", self._boot_files.root, self.console_path,
-                      self._state.path)
+        files = Files(self._boot_files.kernel, self._scratch.path / "initrd", self._boot_files.root,
+                      self.console_path, self._state.path)
         guest_files.write_initrd(self.spec, self._boot_files, files.initrd)
         ours, theirs = socket.socketpair()
         our_monitor, their_monitor = socket.socketpair()
-        arguments = command.build(self.spec, files, self.verdict.accel, theirs.fileno(), their_monitor.fileno())
+        fds = (theirs.fileno(), their_monitor.fileno())
+        arguments = command.build(self.spec, files, self.verdict.accel, *fds)
         self._process = Process(arguments, (theirs, their_monitor), self._scratch.path / "qemu.log")
         self._channel = Channel(ours)
         self._monitor = Monitor(our_monitor)
@@ -181,7 +185,7 @@ class VM:
         try:
             ready = self._channel_to_guest().wait_ready(time.monotonic() + limit)
         except LostVM:
-            raise BootError(f"The VM did not come up: {self.account()}") from None
+            raise self._refusal() or BootError(f"The VM did not come up: {self.account()}") from None
         if not ready:
             self.kill()
             raise BootError(f"The VM did not come up within {limit:.0f} s.\n{self._tail()}")
@@ -198,7 +202,7 @@ class VM:
             self._process.kill()
 
     def stop(self) -> None:
-        """Power off in order, so that all that was written reaches the state; by force when that takes too long."""
+        """Power off in order, so that all that was written is in the state; by force if it takes too long."""
         if self.alive and self._channel is not None and self._process is not None:
             self._channel.send(Frame(ToGuest.POWEROFF, 0))
             self._process.wait(STOP_SECONDS * self.factor)
@@ -218,7 +222,7 @@ class VM:
             self._monitor.close()
         self._channel = self._monitor = None
 
-    # ---- commands -----------------------------------------------------------------------------------
+    # ---- commands -----------------------------------------------------------------------------
 
     def run(self, text: str, timeout: float | None = 60.0, check: bool = True, input: bytes = b"") -> Result:
         """Run a shell command and wait for its end; `timeout` is in seconds for KVM."""
@@ -251,7 +255,7 @@ class VM:
         raise VMTimeout(f"'{text}' did not end within {limit:.0f} s.\n{tail}")
 
     def give_up(self) -> str:
-        """End a VM in which something hangs; what its tasks were doing stands in the console, whose tail is returned."""
+        """End a VM in which something hangs, and tell what its tasks were at."""
         if self.alive:
             channel = self._channel_to_guest()
             channel.dump(time.monotonic() + DUMP_SECONDS * self.factor)
@@ -266,7 +270,7 @@ class VM:
         """Copy a small file out of the guest."""
         local.write_bytes(self.run(f"cat {shlex.quote(remote)}").output)
 
-    # ---- logs ---------------------------------------------------------------------------------------
+    # ---- logs ---------------------------------------------------------------------------------
 
     def console(self) -> str:
         """All that was printed on the console so far, over all boots."""
@@ -294,7 +298,7 @@ class VM:
             raise LostVM("There is no running VM to ask.")
         return self._monitor.execute(name, **arguments)
 
-    # ---- inside -------------------------------------------------------------------------------------
+    # ---- inside -------------------------------------------------------------------------------
 
     def _running_process(self) -> Process:
         if self._process is None:
@@ -310,6 +314,14 @@ class VM:
         lines = excerpt(self.console())
         return "\n".join(["The console's last lines:", *(f"    {line}" for line in lines)])
 
+    def _refusal(self) -> UsageError | None:
+        """QEMU's own complaint, when it ended before the guest's first instruction."""
+        process = self._running_process()
+        if not process.wait(END_SECONDS) or not process.refused:
+            return None
+        complaint = process.messages().splitlines()[-1]
+        return UsageError(f"QEMU refuses this machine ({complaint}): correct the option.")
+
     def account(self) -> str:
         """Why the VM is gone, as far as can be told."""
         if self._process is None:
@@ -317,6 +329,4 @@ class VM:
         if not self._process.wait(END_SECONDS):
             return f"QEMU runs, but its guest hung up.\n{self._tail()}"
         said = self._process.messages()
-        if said and not self.console():
-            return f"QEMU refused to start ({said.splitlines()[-1]})."
         return "\n".join(part for part in ("QEMU ended.", said, self._tail()) if part)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""QEMU's machine monitor (QMP), for what only QEMU itself can do: query devices, change throttles, inject errors."""
+"""QEMU's machine monitor (QMP), for what only QEMU itself can do: query devices, change throttles."""
 from __future__ import annotations
 
 import json

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Names for QEMU's NVDIMMs that keep them in order in the guest.
 
-QEMU lists NVDIMMs in its NFIT table, and so the guest numbers its /dev/pmemN, in the order of the hash table that
-holds its devices by id, not in the order of the command line. The ids made here fall into ascending places of
-that table (GLib's: hash times 11, modulo a prime) at each of its sizes. The guest's init checks the outcome.
+QEMU lists NVDIMMs in its NFIT table, and so the guest numbers its /dev/pmemN, in the order of the hash table
+that holds its devices by id, not in the order of the command line. The ids made here fall into ascending
+places of that table (GLib's: hash times 11, modulo a prime) at each of its sizes. The guest's init checks.
 """
 from __future__ import annotations
 

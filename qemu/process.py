@@ -2,6 +2,7 @@
 """A running QEMU that cannot outlive who started it."""
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ def find(name: str) -> str:
     return path
 
 
+@functools.cache
 def version(name: str) -> str:
     """QEMU's version, such as 7.2.22."""
     done = subprocess.run([find(name), "--version"], stdout=subprocess.PIPE, check=True, text=True)
@@ -54,6 +56,11 @@ class Process:
     def running(self) -> bool:
         """Whether QEMU has not ended yet."""
         return self._child.poll() is None
+
+    @property
+    def refused(self) -> bool:
+        """Whether QEMU ended with a complaint of its own."""
+        return self._child.poll() == 1 and bool(self.messages())
 
     def wait(self, seconds: float) -> bool:
         """Wait for QEMU's end; False when it is still running after `seconds`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""qemu/vm shell: a shell in a VM, on a terminal of its own, so that kernel messages stay in the console's log."""
+"""qemu/vm shell: a shell in a VM, on a terminal of its own; kernel messages stay in the console's log."""
 from __future__ import annotations
 
 import os
@@ -17,9 +17,9 @@ from qemu.run import Printer, announce
 from qemu.spec import Spec
 
 LEAVE = b"\x1d"  # Ctrl-]
-# Interactive bash in an image without its own start-up files.
-START = ("modprobe -q dm-tiered || echo 'There is no dm-tiered module for this kernel yet.'; "
-         "export TERM={term}; cd; exec bash --norc -i")
+PREPARE = "modprobe -q dm-tiered || echo 'The module dm-tiered does not load.' >&2; "
+# The image has no start-up files for bash.
+INTERACTIVE = PREPARE + "export TERM={term} PS1='vm:\\w# '; exec bash --norc -i"
 
 
 def _window() -> Window:
@@ -44,11 +44,11 @@ def interactive(spec: Spec, log: Path | None, quiet: bool) -> int:
 
 def attach(vm: VM) -> int:
     """A shell in a running VM; returns its status, or 0 when left by Ctrl-]."""
-    print("vm: a shell in the guest; 'exit' or Ctrl-] ends it and the VM.\r", file=sys.stderr, flush=True)
-    term = "".join(letter for letter in os.environ.get("TERM", "dumb") if letter.isalnum() or letter in "-.+")
-    remote = vm.start_command(["sh", "-c", START.format(term=term)], Printer(), _window())
     if not sys.stdin.isatty():
-        return _converse(remote)
+        return _converse(vm.start_command(["sh", "-c", PREPARE + "exec bash"], Printer()))
+    print("vm: a shell in the guest; 'exit' or Ctrl-] ends it and the VM.", file=sys.stderr, flush=True)
+    term = "".join(letter for letter in os.environ.get("TERM", "dumb") if letter.isalnum() or letter in "-.+")
+    remote = vm.start_command(["sh", "-c", INTERACTIVE.format(term=term)], Printer(), _window())
     before = termios.tcgetattr(0)
     old = signal.signal(signal.SIGWINCH, lambda _number, _frame: remote.resize(_window()))
     try:
@@ -68,8 +68,8 @@ def _converse(remote: RemoteCommand) -> int:
         typed = os.read(0, 4096)
         if LEAVE in typed:
             return 0
-        if not typed:  # the end of a script that is piped in: let the shell come to its own end
-            remote.send(b"\x04")
+        if not typed:  # the end of a script that is piped in
+            remote.close_input()
             remote.wait(None)
             break
         remote.send(typed)

@@ -15,6 +15,8 @@ FSDAX_ALIGN = 2 * MIB
 FSDAX_RESERVE = FSDAX_ALIGN
 # libnvdimm wants every region to start at a multiple of this, and the next NVDIMM starts where this one ends.
 REGION_ALIGN = 16 * MIB
+# libnvdimm refuses fsdax on much less.
+MIN_NVDIMM = 16 * MIB
 MIN_LABEL = 128 * KIB
 MAX_NVDIMMS = 8
 MAX_DISKS = 16
@@ -22,7 +24,7 @@ ACCELERATORS = ("auto", "kvm", "tcg")
 PERSISTENCE = ("", "cpu", "mem-ctrl")
 INITS = ("agent", "systemd")
 # Options of the memory behind an NVDIMM; every other option is one of the NVDIMM device itself.
-BACKEND_OPTIONS = frozenset({"align", "discard-data", "dump", "merge", "offset", "pmem", "prealloc", "readonly"})
+BACKEND_OPTIONS = frozenset({"align", "discard-data", "dump", "merge", "pmem", "prealloc", "readonly"})
 # Options of the drive below a disk; every other option is one of the virtio-blk device itself.
 DRIVE_OPTIONS = frozenset({"aio", "cache", "detect-zeroes", "discard", "rerror", "werror"})
 
@@ -39,9 +41,9 @@ class Nvdimm:
 
     def __post_init__(self) -> None:
         usable = self.usable
-        if usable < 2 * FSDAX_ALIGN or usable % FSDAX_ALIGN:
-            raise UsageError(f"An NVDIMM of {self.size} cannot be: give a multiple of {format_size(FSDAX_ALIGN)}, "
-                             f"at least {format_size(2 * FSDAX_ALIGN)}.")
+        if usable < MIN_NVDIMM or usable % FSDAX_ALIGN:
+            raise UsageError(f"An NVDIMM of {self.size} cannot be: give a multiple of "
+                             f"{format_size(FSDAX_ALIGN)}, at least {format_size(MIN_NVDIMM)}.")
         label = self.label_size
         if label < MIN_LABEL or label % (4 * KIB):
             raise UsageError(f"label-size={format_size(label)} cannot be: give a multiple of 4K, at least "
