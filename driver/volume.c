@@ -318,11 +318,15 @@ static void settle_words(struct tiered_frames *frames, struct tiered_frame_list 
 {
 	u32 total = frames->words.frames, frame;
 
-	clear_losers(frames, losers);
+	/*
+	 * Shadows first: were a loser cleared while its winner's shadow still says free, and the winner's word went
+	 * bad after another crash, nobody would know that the page was dirty.
+	 */
 	for (frame = 0; frame < total; frame += load_chunk(frame, total)) {
 		tiered_shadows_restore(&frames->words, frame, load_chunk(frame, total));
 		cond_resched();
 	}
+	clear_losers(frames, losers);
 }
 
 static int load_words(struct tiered_volume *volume)

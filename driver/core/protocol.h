@@ -70,7 +70,8 @@ void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u
 /*
  * After a crash, before any I/O: makes the shadows of @count frames from @first say what their primaries say, durably. A
  * word and its shadow persist each for itself, so a claim that survived may have a shadow that did not; were its
- * primary lost later, the shadow would call a dirty page free.
+ * primary lost later, the shadow would call a dirty page free. Every primary in the range has decoded, and losers are
+ * not cleared yet.
  */
 void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count);
 
