@@ -55,10 +55,9 @@ def base(kernel: Kernel) -> GuestImage:
     tree = cache_dir() / "guest" / "tree"
     tree_key = digest(RECIPE, host.name, host.arch, host.guest, DROPPED, FILES, LINKS)
     directory = cache_dir() / "guest" / f"image-{kernel.name}"
-    key = digest(tree_key, kernel.key, MODULES)
-    if read_stamp(directory).get("key") != key:
-        make_directory(tree, tree_key, lambda path: _fill_tree(host, path))
-        make_directory(directory, key, lambda path: _fill_image(kernel, tree, path))
+    packages = make_directory(tree, tree_key, lambda path: _fill_tree(host, path))["packages"]
+    key = digest(tree_key, packages, kernel.key, MODULES)
+    make_directory(directory, key, lambda path: _fill_image(kernel, tree, path))
     return GuestImage(directory / "root.squashfs", directory / "initrd.cpio")
 
 
@@ -71,9 +70,11 @@ def versions() -> list[str]:
 
 
 def refresh() -> None:
-    """Forget the guest's user land, so that it is made anew from the newest packages."""
-    with locked("guest-tree"):
-        remove_tree(cache_dir() / "guest")
+    """Forget the guest's user land when there are newer packages, so that it is made anew."""
+    tree = cache_dir() / "guest" / "tree"
+    if read_stamp(tree).get("packages") != digest(versions()):
+        with locked("guest-tree"):
+            remove_tree(tree)
 
 
 def _fill_tree(host: Distribution, root: Path) -> dict[str, str]:
@@ -93,7 +94,7 @@ def _fill_tree(host: Distribution, root: Path) -> dict[str, str]:
         (root / name).symlink_to(target)
     for archive in archives:
         archive.unlink()
-    return {"packages": str(len(archives))}
+    return {"packages": digest(sorted(path.name for path in archives))}
 
 
 def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:

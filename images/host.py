@@ -105,7 +105,7 @@ def read_stamp(directory: Path) -> dict[str, str]:
 def write_file(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.unfinished")
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     temporary.rename(path)
 
