@@ -163,7 +163,8 @@ class Apt:
     def _get(self, *arguments: str, cwd: Path | None = None) -> None:
         quiet = [] if sys.stderr.isatty() else ["-qq"]
         try:
-            run(["apt-get", "-c", self.home / "apt.conf", *quiet, *arguments], cwd=cwd or self.home, show=True)
+            run(["apt-get", "-c", self.home / "apt.conf", *quiet, *arguments], cwd=cwd or self.home,
+                show=True)
         except Problem as problem:
-            raise Problem(f"Fetching from {' '.join(self.suites)} failed for the reason that APT gives above: check "
-                          "the network and the host's APT sources, then run this again.") from problem
+            raise Problem(f"Fetching from {' '.join(self.suites)} failed for the reason that APT gives "
+                          "above: check the network and the host's APT sources, then run this again.") from problem

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+from collections import deque
 from pathlib import Path
 
 from images import unpack
@@ -13,6 +15,7 @@ from images.host import Problem, cache_dir, digest, make_directory, remove_tree,
 
 CONFIG = Path(__file__).with_name("debug.config")
 RECIPE = 1
+STEPS = 2500
 
 
 def recipe() -> str:
@@ -38,10 +41,9 @@ def build(host: Distribution, source: KernelSource, root: Path) -> dict[str, str
     tree = next((work / "source").glob("linux-source-*"))
     _configure(tree)
     say("building the debug kernel: some 16 minutes of processor time")
-    make: list[str | Path] = ["make", "-C", tree, f"-j{os.cpu_count() or 1}"]
-    run([*make, "-s", "bzImage", "modules"], nice=19)
+    _make(tree)
     release = run(["make", "-C", tree, "-s", "kernelrelease"]).strip()
-    run([*make, "-s", "modules_install", f"INSTALL_MOD_PATH={root}/usr", "DEPMOD=true"])
+    run(["make", "-C", tree, "-s", "modules_install", f"INSTALL_MOD_PATH={root}/usr", "DEPMOD=true"])
     (root / "boot").mkdir()
     run(["cp", tree / "arch/x86/boot/bzImage", root / "boot" / f"vmlinuz-{release}"])
     place = root / "usr/src" / f"linux-headers-{release}"
@@ -74,6 +76,21 @@ def _configure(tree: Path) -> None:
     lost = [line for line in asked if line not in got]
     if lost:
         raise Problem(f"This kernel source cannot be built as asked: correct {' '.join(lost)} in {CONFIG}.")
+
+
+def _make(tree: Path) -> None:
+    """Build, and tell now and then how far it is. It yields to all else on the machine: nobody waits for it."""
+    command = ["nice", "-n", "19", "make", "-C", str(tree), f"-j{os.cpu_count() or 1}", "bzImage", "modules"]
+    tail: deque[str] = deque(maxlen=40)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, close_fds=False) as process:
+        assert process.stdout is not None
+        for number, line in enumerate(process.stdout, start=1):
+            tail.append(line)
+            if number % 300 == 0:
+                say(f"{number} of some {STEPS} steps: {line.strip()}")
+    if process.returncode != 0:
+        raise Problem("The debug kernel does not build; its last lines were:\n" + "".join(tail))
 
 
 def _keep_headers(tree: Path, place: Path) -> None:

@@ -39,7 +39,7 @@ def say(text: str) -> None:
     print(f"images: {text}", file=sys.stderr, flush=True)
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None, show: bool = False, nice: int = 0) -> str:
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, show: bool = False) -> str:
     """Run a command and return its stdout; `show` passes its output on as progress instead.
 
     Sbin is added to PATH because an ordinary user's PATH on Debian lacks it, and depmod lives there.
@@ -47,8 +47,6 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, show: bool = 
     words = [str(word) for word in command]
     path = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     environment = {**os.environ, "PATH": path, "LC_ALL": "C"}
-    if nice:
-        words = ["nice", "-n", str(nice), *words]
     try:
         # Open files pass on to the command, so that it goes on holding our locks when this process is killed.
         done = subprocess.run(words, cwd=cwd, env=environment, text=True, check=False, close_fds=False,
