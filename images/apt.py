@@ -167,4 +167,5 @@ class Apt:
                 show=True)
         except Problem as problem:
             raise Problem(f"Fetching from {' '.join(self.suites)} failed for the reason that APT gives "
-                          "above: check the network and the host's APT sources, then run this again.") from problem
+                          "above: check the network and the host's APT sources, then run this "
+                          "again.") from problem
