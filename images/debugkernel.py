@@ -79,11 +79,12 @@ def _configure(tree: Path) -> None:
 
 
 def _make(tree: Path) -> None:
-    """Build, and tell now and then how far it is. It yields to all else on the machine: nobody waits for it."""
+    """Build, and tell now and then how far it is. It yields to all else on the machine."""
     command = ["nice", "-n", "19", "make", "-C", str(tree), f"-j{os.cpu_count() or 1}"]
     tail: deque[str] = deque(maxlen=40)
     with subprocess.Popen([*command, "bzImage", "modules"], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, close_fds=False) as process:
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          close_fds=False) as process:
         assert process.stdout is not None
         for number, line in enumerate(process.stdout, start=1):
             tail.append(line)
