@@ -97,7 +97,7 @@ class Apt:
         self.home = cache_dir() / "apt" / "+".join(suites)
 
     def _configure(self) -> None:
-        for name in ("state/lists/partial", "cache", "archives/partial", "log"):
+        for name in ("state/lists/partial", "cache", "archives/partial", "incoming", "log"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         lines = []
         for entry in choose_repositories(host_repositories(), self.distribution, self.suites):
@@ -148,7 +148,11 @@ class Apt:
             missing = [name for name in sizes if not (archives / name).is_file()]
             if missing:
                 say(f"fetching {len(missing)} packages, {sum(sizes[name] for name in missing) / 1e6:.0f} MB")
-                self._get("download", *map(exact, missing), cwd=archives)
+                # APT writes under the final name at once; only what it verified leaves this folder.
+                incoming = self.home / "incoming"
+                self._get("download", *map(exact, missing), cwd=incoming)
+                for name in missing:
+                    (incoming / name).rename(archives / name)
         return [archives / name for name in sizes]
 
     def _sizes(self, verb: str, packages: Sequence[str]) -> dict[str, int]:
