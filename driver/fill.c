@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "io.h"
 #include "volume.h"
 
 /* A read of homes on its way, and afterwards a fill waiting for the worker. */
@@ -90,13 +91,22 @@ static void fill_page(struct tiered_volume *volume, u64 page, u32 seen_events, s
 		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
 }
 
+/* We read more than the reader asked for; the bad sector may be none of his. */
+static void read_again(struct tiered_fill *fill)
+{
+	tiered_io_read_home(fill->volume, fill->reader, fill->started_ns);
+	submit_bio_noacct(fill->reader);
+}
+
 static void fill_all(struct tiered_volume *volume, struct llist_node *list)
 {
 	struct tiered_fill *fill, *next;
 	u32 i;
 
 	llist_for_each_entry_safe(fill, next, llist_reverse_order(list), node) {
-		for (i = 0; i < fill->pages; i++)
+		if (fill->bio.bi_status)
+			read_again(fill);
+		for (i = 0; !fill->bio.bi_status && i < fill->pages; i++)
 			fill_page(volume, fill->page + i, fill->seen.events[i], fill->bio.bi_io_vec[i].bv_page);
 		free_fill(fill);
 		cond_resched();
@@ -145,18 +155,17 @@ static void read_ended(struct bio *bio)
 	struct tiered_fill *fill = container_of(bio, struct tiered_fill, bio);
 	struct tiered_volume *volume = fill->volume;
 	struct bio *reader = fill->reader;
+	bool failed = bio->bi_status;
 
-	tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
-	reader->bi_status = bio->bi_status;
-	if (bio->bi_status) {
-		free_fill(fill);
-	} else {
+	if (!failed) {
+		tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
 		copy_to_reader(fill);
-		if (llist_add(&fill->node, &volume->fills.done))
-			queue_work(volume->workers, &volume->fills.work);
 	}
+	if (llist_add(&fill->node, &volume->fills.done))
+		queue_work(volume->workers, &volume->fills.work);
 	/* Last: as soon as no request is in flight the volume may go, once its fills are drained. */
-	bio_endio(reader);
+	if (!failed)
+		bio_endio(reader);
 }
 
 static bool add_bounce_pages(struct tiered_fill *fill)

@@ -5,10 +5,9 @@
 #include <linux/cpumask.h>
 #include <linux/hash.h>
 #include <linux/log2.h>
-#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 /* A frame's word in memory when it holds nothing. */
 #define WORD_NONE 0ull
@@ -35,10 +34,11 @@ static int alloc_tables(struct tiered_frames *frames, u32 buckets, u32 stripes)
 {
 	u32 count = frames->words.frames, i;
 
-	frames->frame = kvcalloc(count, sizeof(*frames->frame), GFP_KERNEL);
-	frames->referenced = kvcalloc(count, sizeof(*frames->referenced), GFP_KERNEL);
-	frames->bucket = kvmalloc_array(buckets, sizeof(*frames->bucket), GFP_KERNEL);
-	frames->stripe = kvcalloc(stripes, sizeof(*frames->stripe), GFP_KERNEL);
+	/* kvcalloc() refuses 2 GiB, which the frame table reaches at 512 GiB of fast tier. */
+	frames->frame = vcalloc(count, sizeof(*frames->frame));
+	frames->referenced = vcalloc(count, sizeof(*frames->referenced));
+	frames->bucket = vmalloc_array(buckets, sizeof(*frames->bucket));
+	frames->stripe = vcalloc(stripes, sizeof(*frames->stripe));
 	frames->magazine = alloc_percpu(struct tiered_magazine);
 	if (!frames->frame || !frames->referenced || !frames->bucket || !frames->stripe || !frames->magazine)
 		return -ENOMEM;
@@ -49,7 +49,7 @@ static int alloc_tables(struct tiered_frames *frames, u32 buckets, u32 stripes)
 		spin_lock_init(&frames->stripe[i].lock);
 		frames->stripe[i].clear.unfenced_frame = TIERED_NO_FRAME;
 	}
-	frames->dram_bytes = count * (sizeof(*frames->frame) + sizeof(*frames->referenced)) +
+	frames->dram_bytes = (u64)count * (sizeof(*frames->frame) + sizeof(*frames->referenced)) +
 			     buckets * sizeof(*frames->bucket) + stripes * sizeof(*frames->stripe) +
 			     num_possible_cpus() * sizeof(struct tiered_magazine);
 	return 0;
@@ -95,10 +95,10 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 void tiered_frames_exit(struct tiered_frames *frames)
 {
 	free_percpu(frames->magazine);
-	kvfree(frames->stripe);
-	kvfree(frames->bucket);
-	kvfree(frames->referenced);
-	kvfree(frames->frame);
+	vfree(frames->stripe);
+	vfree(frames->bucket);
+	vfree(frames->referenced);
+	vfree(frames->frame);
 	percpu_counter_destroy(&frames->dirty);
 	percpu_counter_destroy(&frames->clean);
 	memset(frames, 0, sizeof(*frames));

@@ -150,14 +150,25 @@ static u32 look_at_misses(struct tiered_volume *volume, u64 first, u32 pages, st
 
 static bool admit(struct tiered_volume *volume, struct bio *bio)
 {
-	struct tiered_streams *streams = get_cpu_ptr(volume->streams);
-	bool yes = tiered_admit(streams, volume->options.admission, bio->bi_iter.bi_sector, bio->bi_iter.bi_size);
+	struct tiered_streams_cpu *streams = get_cpu_ptr(volume->streams);
+	bool write = op_is_write(bio_op(bio)), yes;
+	u32 epoch = READ_ONCE(volume->flush_epoch);
 
+	/*
+	 * A FLUSH ends what looks like a stream of writes: a journal is written in sequence too, but somebody waits for
+	 * every piece, and each that bypasses makes the next FLUSH go to the disk.
+	 */
+	if (write && streams->flush_epoch != epoch) {
+		streams->writes = (struct tiered_streams){ 0 };
+		streams->flush_epoch = epoch;
+	}
+	yes = tiered_admit(write ? &streams->writes : &streams->reads, volume->options.admission,
+			   bio->bi_iter.bi_sector, bio->bi_iter.bi_size);
 	put_cpu_ptr(volume->streams);
 	return yes;
 }
 
-static int read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns)
+int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns)
 {
 	struct tiered_io *io = io_of(bio);
 
@@ -175,7 +186,7 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	bool admitted, fillable;
 
 	if (part->page >= tiered_pages(volume)) /* the tail of the disk, less than a page */
-		return read_home(volume, bio, started_ns);
+		return tiered_io_read_home(volume, bio, started_ns);
 
 	pages = min_t(u64, pages, tiered_pages(volume) - part->page);
 	pages = look_at_misses(volume, part->page, pages, &seen, &fillable);
@@ -188,7 +199,7 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	if (admitted && fillable && !volume->options.read_only &&
 	    tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
 		return DM_MAPIO_SUBMITTED;
-	return read_home(volume, bio, started_ns);
+	return tiered_io_read_home(volume, bio, started_ns);
 }
 
 /* The first part cannot be read from its frame. */
@@ -198,7 +209,7 @@ static int read_bad(struct tiered_volume *volume, struct bio *bio, enum hit hit,
 	if (hit == HIT_LOST)
 		return end_with(bio, BLK_STS_IOERR);
 	keep_first(bio, part->bytes);
-	return read_home(volume, bio, 0);
+	return tiered_io_read_home(volume, bio, 0);
 }
 
 static int map_read(struct tiered_volume *volume, struct bio *bio)
@@ -465,6 +476,7 @@ static int map_flush(struct tiered_volume *volume, struct bio *bio)
 	struct tiered_io *io = io_of(bio);
 
 	tiered_count(&volume->stats, TIERED_FLUSHES, 1);
+	WRITE_ONCE(volume->flush_epoch, volume->flush_epoch + 1);
 	/* What a frame took is durable already. */
 	if (!tiered_homes_need_flush(&volume->homes))
 		return end_with(bio, BLK_STS_OK);

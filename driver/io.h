@@ -29,6 +29,9 @@ struct tiered_io {
 int tiered_io_map(struct tiered_volume *volume, struct bio *bio);
 int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *status);
 
+/* Points @bio, a read, at the disk; @started_ns as from tiered_latency_start(). Returns DM_MAPIO_REMAPPED. */
+int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns);
+
 enum tiered_written {
 	TIERED_WRITTEN,	     /* in a frame, durably */
 	TIERED_WRITE_HOME,   /* belongs on the disk */

@@ -319,7 +319,7 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	/* The table is in place but was never resumed, or the resume was refused. */
-	if (!t->volume->loaded) {
+	if (!smp_load_acquire(&t->volume->loaded)) {
 		DMEMIT(TIERED_STATE_FAIL);
 		return;
 	}
@@ -383,7 +383,7 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 	struct tiered *t = ti->private;
 	unsigned int sz = 0;
 
-	if (!t->volume->loaded)
+	if (!smp_load_acquire(&t->volume->loaded))
 		return -ENODEV;
 	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH)) {
 		if (t->options.read_only)

@@ -17,14 +17,15 @@ static DEFINE_MUTEX(registry_lock);
 
 static void free_volume(struct tiered_volume *volume)
 {
-	tiered_writeback_exit(volume);
-	tiered_fills_exit(volume);
+	/* First: a message may have queued a work that finds the volume stopped, but looks. */
 	if (volume->home_worker)
 		destroy_workqueue(volume->home_worker);
 	if (volume->park_worker)
 		destroy_workqueue(volume->park_worker);
 	if (volume->workers)
 		destroy_workqueue(volume->workers);
+	tiered_writeback_exit(volume);
+	tiered_fills_exit(volume);
 	if (volume->loaded)
 		tiered_frames_exit(&volume->frames);
 	tiered_homes_exit(&volume->homes);
@@ -56,7 +57,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 	tiered_parking_init(volume);
 	tiered_reclaim_init(volume);
 	tiered_zeroing_init(volume);
-	volume->streams = alloc_percpu(struct tiered_streams);
+	volume->streams = alloc_percpu(struct tiered_streams_cpu);
 	r = volume->streams ? 0 : -ENOMEM;
 	if (!r)
 		r = tiered_stats_init(&volume->stats);
@@ -345,8 +346,7 @@ static int load_words(struct tiered_volume *volume)
 	if (loading.losers.count)
 		DMINFO("%s: %u pages were being overwritten at the last power loss; their newest durable contents stand",
 		       volume->name, loading.losers.count);
-	if (!volume->options.read_only)
-		settle_words(frames, &loading.losers);
+	volume->losers = loading.losers;
 	return 0;
 }
 
@@ -365,34 +365,45 @@ static int load(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev
 	if (r)
 		return r;
 	r = load_words(volume);
-	/* What was written to the disk before us may not be flushed; afterwards we know of every write. */
-	if (!r && !volume->options.read_only)
-		r = tiered_homes_flush_now(&volume->homes);
 	if (r) {
 		tiered_frames_exit(&volume->frames);
 		return r;
 	}
-	volume->loaded = true;
-	volume->loaded_read_only = volume->options.read_only;
+	/* The status may be read at any time. */
+	smp_store_release(&volume->loaded, true);
+	return 0;
+}
+
+/* What has to be done once before the first write: a volume that was only read has left everything as it found it. */
+static int settle(struct tiered_volume *volume)
+{
+	int r;
+
+	if (volume->settled || volume->options.read_only)
+		return 0;
+	settle_words(&volume->frames, &volume->losers);
+	/* What was written to the disk before us may not be flushed; afterwards we know of every write. */
+	r = tiered_homes_flush_now(&volume->homes);
+	if (r)
+		return REFUSE(volume, r, "the capacity device cannot be flushed; see what the kernel says of it");
+	volume->settled = true;
 	return 0;
 }
 
 int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors,
 			   const struct tiered_options *options)
 {
+	int r = 0;
+
 	volume->options = *options;
 	volume->homes.bdev = home->bdev;
-	if (volume->loaded && volume->loaded_read_only && !options->read_only) {
-		/* Losers are still on media, and frames were not handed out. */
-		tiered_frames_exit(&volume->frames);
-		volume->loaded = false;
+	if (!volume->loaded) {
+		r = load(volume, fast, home, sectors);
+	} else if (sectors != volume->sectors) {
+		r = REFUSE(volume, -EINVAL, "the table has %llu sectors but the volume has %llu; use that length",
+			   (u64)sectors, (u64)volume->sectors);
 	}
-	if (!volume->loaded)
-		return load(volume, fast, home, sectors);
-	if (sectors != volume->sectors)
-		return REFUSE(volume, -EINVAL, "the table has %llu sectors but the volume has %llu; use that length",
-			      (u64)sectors, (u64)volume->sectors);
-	return 0;
+	return r ? r : settle(volume);
 }
 
 void tiered_volume_start(struct tiered_volume *volume)

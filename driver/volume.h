@@ -34,6 +34,13 @@ struct tiered_options {
 	u8 dirty_low_percent;  /* ... and ends here */
 };
 
+/* What admission remembers on one CPU. */
+struct tiered_streams_cpu {
+	struct tiered_streams reads;
+	struct tiered_streams writes;
+	u32 flush_epoch; /* when the writes were last looked at */
+};
+
 struct tiered_volume {
 	struct list_head registered; /* under the registry's lock, with the three below */
 	dev_t fast_devt;
@@ -42,7 +49,8 @@ struct tiered_volume {
 	u32 instances;
 
 	bool loaded;
-	bool loaded_read_only;
+	bool settled; /* losers cleared, shadows restored, disk flushed */
+	struct tiered_frame_list losers; /* until settled */
 	struct dax_device *dax;
 	char name[DM_NAME_LEN];
 	u8 uuid[TIERED_UUID_BYTES];
@@ -58,7 +66,8 @@ struct tiered_volume {
 	struct tiered_reclaim reclaim;
 	struct tiered_writeback writeback;
 	struct tiered_zeroing zeroing;
-	struct tiered_streams __percpu *streams;
+	struct tiered_streams_cpu __percpu *streams;
+	u32 flush_epoch; /* FLUSHes received, for the streams */
 
 	bool started; /* background work may run */
 	/* Fills and reclaim. */

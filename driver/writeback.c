@@ -250,7 +250,8 @@ static void writeback_work(struct work_struct *work)
 	struct tiered_writeback *writeback = &volume->writeback;
 	u32 count, written;
 
-	if (!wanted(volume))
+	/* A message may have started us when the volume had just stopped. */
+	if (!READ_ONCE(volume->started) || !wanted(volume))
 		return;
 	count = collect(volume);
 	written = count ? write_back_batch(volume, count) : 0;
