@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from images import host, module, modules
+from images import apt, distribution, host, module, modules
 from images.cpio import Archive
 from images.host import Problem
+
+DATA = distribution.DATA.read_text(encoding="utf-8")
+KNOWN = distribution.parse("ID=debian\nVERSION_ID=12\n", DATA, "amd64")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +85,26 @@ def test_two_at_once_do_the_work_once(cache: Path, monkeypatch: pytest.MonkeyPat
     first.join(10)
     second.join(10)
     assert len(calls) == 1
+
+
+def test_interrupted_download_is_no_package(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = apt.Apt(KNOWN, ["suite"])
+    for name in ("archives", "incoming"):
+        (private.home / name).mkdir(parents=True)
+    monkeypatch.setattr(private, "_sizes", lambda verb, packages: {"tool_1_amd64.deb": 10})
+
+    def killed(*arguments: str, cwd: Path) -> None:
+        (cwd / "tool_1_amd64.deb").write_text("half", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    def verified(*arguments: str, cwd: Path) -> None:
+        assert arguments == ("download", "tool=1")
+        (cwd / "tool_1_amd64.deb").write_text("whole", encoding="utf-8")
+    monkeypatch.setattr(private, "_get", killed)
+    with pytest.raises(KeyboardInterrupt):
+        private.fetch(["tool"])
+    monkeypatch.setattr(private, "_get", verified)
+    assert [path.read_text(encoding="utf-8") for path in private.fetch(["tool"])] == ["whole"]
 
 
 def test_needed_modules(tmp_path: Path) -> None:
