@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import socket
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,6 +96,8 @@ def _remembered(spec: Spec, boot: BootFiles) -> Verdict:
     store = images.cache_dir() / "accel" / f"{_key(spec, boot)}.json"
     if store.exists():
         return Verdict(**json.loads(store.read_text(encoding="utf-8")))
+    print(f"vm: trying KVM with a boot of kernel {boot.release}, which takes {PROBE_SECONDS:.0f} s at most",
+          file=sys.stderr, flush=True)
     verdict = _probe(spec, boot)
     store.parent.mkdir(parents=True, exist_ok=True)
     temporary = store.with_suffix(f".{os.getpid()}")

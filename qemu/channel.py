@@ -8,6 +8,7 @@ agent says once that it is ready, and of each command that it started and that i
 from __future__ import annotations
 
 import enum
+import os
 import socket
 import struct
 import threading
@@ -239,7 +240,7 @@ class Channel:
             command = RemoteCommand(self, self._last, sink)
             self._commands[command.number] = command
         head = struct.pack("<I", terminal is not None) + (terminal or Window()).pack()
-        words = b"".join(argument.encode() + b"\0" for argument in arguments)
+        words = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
         self.send(Frame(ToGuest.RUN, command.number, head + words))
         return command
 

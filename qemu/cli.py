@@ -49,7 +49,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     add("--disk", action="append", default=[], metavar="SIZE[,iops=N][,bps=SIZE][,opt=value...]",
         help="a disk, /dev/vda and so on, throttled by QEMU; other options are those of virtio-blk-pci")
     add("--share", type=Path, metavar="DIR", help="host folder, read-write at /mnt/share in the guest")
-    add("--state", type=Path, metavar="DIR", help="keep the contents of NVDIMMs and disks in DIR, and reuse them")
+    add("--state", type=Path, metavar="DIR", help="keep NVDIMMs and disks in DIR, and reuse them")
     add("--log", type=Path, metavar="DIR", help="keep the console's log in DIR")
     add("-q", "--quiet", action="store_true", help="do not say which QEMU, kernel and accelerator run")
     _add_emulation(parser)
@@ -136,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except (VMError, images.Problem) as error:
         print(f"vm: {error}", file=sys.stderr)
+        return LOST
+    except OSError as error:  # such as a full disk
+        print(f"vm: {error}: make sure that there is space and permission, see 'qemu/vm doctor'.", file=sys.stderr)
         return LOST
     except Interrupted as interrupt:
         return 128 + interrupt.number

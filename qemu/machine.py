@@ -90,6 +90,16 @@ def _result(remote: RemoteCommand) -> Result:
                   remote.ended - remote.started, output)
 
 
+def _make_log(folder: Path) -> Path:
+    path = folder / "console.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise UsageError(f"The log folder {folder} cannot be used: {error.strerror}.") from None
+    return path
+
+
 class VM:
     """A virtual machine. As a context manager it boots on entry and stops on exit."""
 
@@ -100,14 +110,12 @@ class VM:
         self.factor = accel.factor(spec, self.verdict.accel)
         self._scratch = Scratch()
         try:
-            self._state = State(spec.state or self._scratch.path / "state", spec)
             self.log_dir = log_dir or self._scratch.path
-            self.log_dir.mkdir(parents=True, exist_ok=True)
+            self.console_path = _make_log(self.log_dir)
+            self._state = State(spec.state or self._scratch.path / "state", spec)
         except BaseException:
             self._scratch.remove()
             raise
-        self.console_path = self.log_dir / "console.log"
-        self.console_path.touch()
         self._process: Process | None = None
         self._channel: Channel | None = None
         self._monitor: Monitor | None = None

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import images
+
 from qemu import process
 from qemu.channel import RemoteCommand
-from qemu.errors import BootError, LostVM, UsageError
+from qemu.errors import LostVM, UsageError, VMError
 from qemu.machine import VM
 from qemu.spec import Spec
 
@@ -60,30 +62,40 @@ def announce(vm: VM) -> None:
 def once(spec: Spec, arguments: Sequence[str], limits: Limits, result: Path | None, log: Path | None,
          quiet: bool) -> int:
     """Boot a VM, run the command, and return the exit status."""
-    if result is not None and not result.parent.is_dir():
-        raise UsageError(f"--result {result} cannot be written: there is no folder {result.parent}.")
-    vm = VM(spec, log)
+    if result is not None:
+        _clear(result)
     try:
-        if not quiet:
-            announce(vm)
-        outcome = _run(vm, arguments, limits)
-    finally:
-        vm.close()
+        outcome = _run(spec, arguments, limits, log, quiet)
+    except UsageError:
+        raise
+    except (VMError, images.Problem) as error:
+        print(f"vm: {error}", file=sys.stderr)
+        outcome = Outcome("lost", LOST)
     if result is not None:
         result.write_text(json.dumps(asdict(outcome)) + "\n", encoding="utf-8")
     return outcome.status
 
 
-def _run(vm: VM, arguments: Sequence[str], limits: Limits) -> Outcome:
+def _clear(result: Path) -> None:
+    """Take an earlier run's result away, so that it cannot be mistaken for this one's."""
     try:
+        result.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--result {result} cannot be written: {error.strerror}.") from None
+
+
+def _run(spec: Spec, arguments: Sequence[str], limits: Limits, log: Path | None, quiet: bool) -> Outcome:
+    vm = VM(spec, log)
+    try:
+        if not quiet:
+            announce(vm)
         vm.boot()
         outcome = _command(vm, arguments, limits)
-    except (BootError, LostVM) as error:
-        print(f"vm: {error}", file=sys.stderr)
-        return Outcome("lost", LOST)
-    if outcome.outcome == "exited" and vm.spec.state is not None:
-        vm.stop()  # what the guest still holds in its page cache belongs to the state
-    return outcome
+        if outcome.outcome == "exited" and spec.state is not None:
+            vm.stop()  # what the guest still holds in its page cache belongs to the state
+        return outcome
+    finally:
+        vm.close()
 
 
 def _command(vm: VM, arguments: Sequence[str], limits: Limits) -> Outcome:

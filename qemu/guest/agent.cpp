@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The guest's first process after the root is assembled: runs the commands that the host sends over one
-// virtio-serial port, streams their output back in frames, reaps orphans, and powers the machine off.
+// The guest's first process after the root is assembled: runs the commands that the host sends over
+// one virtio-serial port, streams their output back in frames, reaps orphans, and powers the
+// machine off.
 //
-// Frame: u8 type, 3 zero bytes, u32 id, u32 length (little endian), then the payload. qemu/channel.py is the other end.
-// Nothing here has a time limit: the host alone decides how long to wait.
+// Frame: u8 type, 3 zero bytes, u32 id, u32 length (little endian), then the payload.
+// qemu/channel.py is the other end. Nothing here has a time limit: the host alone decides how long
+// to wait.
 
 #include <algorithm>
 #include <array>
@@ -37,7 +39,14 @@ constexpr size_t header_size = 12;
 constexpr size_t max_payload = 31 * 1024; // a virtio-serial write carries at most 32 KiB
 
 enum class ToGuest : uint8_t { run = 1, input = 2, window = 3, signal = 4, dump = 5, poweroff = 6 };
-enum class ToHost : uint8_t { ready = 65, started = 66, output = 67, error = 68, exited = 69, dumped = 70 };
+enum class ToHost : uint8_t {
+    ready = 65,
+    started = 66,
+    output = 67,
+    error = 68,
+    exited = 69,
+    dumped = 70
+};
 
 struct Frame {
     uint8_t type;
@@ -57,8 +66,9 @@ struct Command {
 
 int port = -1;
 std::map<uint32_t, Command> commands;
-// Pipes that outlived their command because a background child holds them. Emptied, so that the child neither
-// blocks nor dies of SIGPIPE, but no longer reported: the command's output ended with the command.
+// Pipes that outlived their command because a background child holds them. Emptied, so that the
+// child neither blocks nor dies of SIGPIPE, but no longer reported: the command's output ended with
+// the command.
 std::vector<int> leftovers;
 
 [[noreturn]] void die(const char* what) {
@@ -217,7 +227,8 @@ void take_input(Command& command, const std::string& payload) {
 
 // ---- output and end of commands ---------------------------------------------------------------
 
-// One piece of output, so that a busy writer starves nobody else. Returns false at the end of the stream.
+// One piece of output, so that a busy writer starves nobody else. Returns false at the end of the
+// stream.
 bool forward(int fd, ToHost type, uint32_t id) {
     static std::array<char, max_payload> buffer;
     const ssize_t n = read(fd, buffer.data(), buffer.size());
@@ -226,14 +237,16 @@ bool forward(int fd, ToHost type, uint32_t id) {
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-// What a finished command left in a pipe. One full pipe at most: a background child may go on writing for ever.
+// What a finished command left in a pipe. One full pipe at most: a background child may go on
+// writing for ever.
 void forward_rest(int fd, ToHost type, uint32_t id) {
     int waiting = 0;
     if (fd < 0 || ioctl(fd, FIONREAD, &waiting) != 0)
         return;
     std::array<char, max_payload> buffer;
     while (waiting > 0) {
-        const ssize_t n = read(fd, buffer.data(), std::min(buffer.size(), static_cast<size_t>(waiting)));
+        const ssize_t n =
+            read(fd, buffer.data(), std::min(buffer.size(), static_cast<size_t>(waiting)));
         if (n <= 0)
             return;
         send(type, id, {buffer.data(), static_cast<size_t>(n)});
@@ -263,8 +276,9 @@ void finish(uint32_t id, int wait_status) {
 void reap() {
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        const auto found = std::find_if(commands.begin(), commands.end(),
-                                        [pid](const auto& entry) { return entry.second.pid == pid; });
+        const auto found = std::find_if(commands.begin(), commands.end(), [pid](const auto& entry) {
+            return entry.second.pid == pid;
+        });
         if (found != commands.end())
             finish(found->first, status);
     }
