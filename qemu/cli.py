@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vm: {error}", file=sys.stderr)
         return LOST
     except OSError as error:  # such as a full disk
-        print(f"vm: {error}: make sure that there is space and permission, see 'qemu/vm doctor'.", file=sys.stderr)
+        print(f"vm: {error}: see to space and permissions (qemu/vm doctor).", file=sys.stderr)
         return LOST
     except Interrupted as interrupt:
         return 128 + interrupt.number
