@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -137,6 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (VMError, images.Problem) as error:
         print(f"vm: {error}", file=sys.stderr)
         return LOST
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's last flush must not complain again
+        return 128 + signal.SIGPIPE
     except OSError as error:  # such as a full disk
         print(f"vm: {error}: see to space and permissions (qemu/vm doctor).", file=sys.stderr)
         return LOST

@@ -32,14 +32,13 @@ class Monitor:
         return message
 
     def execute(self, command: str, **arguments: Any) -> Any:
-        """The answer to a command; names with a dash are written with an underscore."""
+        """The answer to a command; give an argument whose name has a dash as **{"the-name": value}."""
         if not self._greeted:
             self._read()
             self._greeted = True
             self.execute("qmp_capabilities")
-        names = {name.replace("_", "-"): value for name, value in arguments.items()}
         try:
-            self._socket.sendall(json.dumps({"execute": command, "arguments": names}).encode() + b"\n")
+            self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         except OSError:
             raise LostVM("QEMU does not answer on its monitor.") from None
         while True:
