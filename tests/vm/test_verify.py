@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every byte comes back: fio writes in mixed sizes over four times the fast tier and verifies, across close and open."""
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from qemu import VM
+
+from tests.harness import fio, volume
+from tests.harness.settings import Settings
+
+SOAK_SECONDS = 600
+
+
+@pytest.mark.vm(nvdimm="16M", disks="256M")
+@pytest.mark.limit(120)
+def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings) -> None:
+    v = volume.make(vm)
+    began = time.monotonic()
+    while True:
+        job = fio.verify_options(rng.randrange(1 << 30), "64M")
+        fio.run(vm, v.path, **job)
+        if not settings.soak or time.monotonic() - began > SOAK_SECONDS:
+            break
+    counters = v.counters()
+    assert all(counters[name] > 0 for name in ("write_fills", "write_bypass", "evictions", "writeback_bytes")), counters
+    v.close()
+    v.check()
+    v.open()
+    fio.run(vm, v.path, **job, verify_only=True)
+    v.close()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="256M")
+@pytest.mark.parametrize("admission", ["all", "none"])
+def test_mixed_reads_and_writes_verify(vm: VM, rng: random.Random, admission: str) -> None:
+    v = volume.make(vm)
+    v.set_options(f"admission {admission}")
+    fio.run(vm, v.path, **fio.verify_options(rng.randrange(1 << 30), "32M", rw="randrw", numjobs=1,
+                                             verify_backlog=64, fdatasync=50))
+    counters = v.counters()
+    assert (counters["write_fills"] > 0) == (admission == "all"), counters
+    v.close()
+    v.check()
