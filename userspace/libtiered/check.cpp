@@ -263,8 +263,7 @@ private:
                 behind++;
         }
         if (damaged > 0)
-            say(severity::repairable,
-                "{} shadow words are damaged; the next change of each frame writes them anew",
+            say(severity::repairable, "{} shadow words are damaged; the next open writes them anew",
                 count_text(damaged));
         if (behind > 0)
             say(severity::note, "{} shadow words differ from their primary (normal after a crash)",
@@ -344,7 +343,7 @@ check_report check_volume(storage& fast, storage* capacity, const check_options&
                  found.fault);
         report.findings.push_back(
             {severity::damage,
-             fmt::format("the superblock {}, and so has the other one", found.fault)});
+             fmt::format("neither superblock can be believed; one {}", found.fault)});
         report.worst = severity::damage;
         return report;
     }

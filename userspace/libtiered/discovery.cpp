@@ -52,9 +52,10 @@ scan_result scan_fast_tiers() {
             if (found.chosen)
                 result.volumes.push_back({device.dev_path(), *found.chosen});
             else if (found.has_magic)
-                result.complaints.push_back(
-                    fmt::format("{} holds a volume that cannot be used: its superblock {}",
-                                device.dev_path(), found.fault));
+                result.complaints.push_back(fmt::format(
+                    "{} holds a volume that cannot be used: its superblock {} (more from "
+                    "tierctl check --fast {} --capacity DISK)",
+                    device.dev_path(), found.fault, device.dev_path()));
         } catch (const error& e) {
             result.complaints.push_back(e.what());
         }

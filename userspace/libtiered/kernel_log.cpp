@@ -5,6 +5,7 @@
 #include "text.hpp"
 
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <fcntl.h>
 #include <string_view>
@@ -15,12 +16,25 @@ namespace {
 
 constexpr std::size_t record_bytes = 8192; // the longest record that the kernel gives
 
-/// "tiered: sentence (-EINVAL)": the device mapper appends the errno in brackets.
+/// "sentence (-EINVAL)": the device mapper appends the errno in brackets.
 std::string_view without_errno(std::string_view text) {
     const std::size_t open = text.rfind(" (-E");
     if (open != std::string_view::npos && text.ends_with(")"))
         text = text.substr(0, open);
     return text;
+}
+
+/// Says that there was a reason, which stands in a message before.
+bool is_verdict_only(std::string_view text) {
+    return text.starts_with("preresume failed");
+}
+
+/// A sentence's beginning as it goes on after a colon; abbreviations stay as they are.
+std::string continued(std::string_view text) {
+    std::string out(text);
+    if (out.size() > 1 && !std::isupper(static_cast<unsigned char>(out[1])))
+        out[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(out[0])));
+    return out;
 }
 
 } // namespace
@@ -48,12 +62,15 @@ std::vector<std::string> kernel_log::messages() {
 }
 
 std::string driver_reason(const std::vector<std::string>& messages) {
-    constexpr std::string_view marker = "tiered: ";
+    constexpr std::string_view marker = " tiered: ";
     std::string reason;
     for (const std::string& message : messages) {
-        const std::size_t at = message.rfind(marker);
-        if (message.starts_with("device-mapper: ") && at != std::string::npos)
-            reason = without_errno(trimmed(std::string_view(message).substr(at + marker.size())));
+        const std::size_t at = message.find(marker);
+        if (!message.starts_with("device-mapper:") || at == std::string::npos)
+            continue;
+        const std::string_view text = std::string_view(message).substr(at + marker.size());
+        if (!is_verdict_only(text))
+            reason = continued(without_errno(trimmed(text)));
     }
     return reason;
 }

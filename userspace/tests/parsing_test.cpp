@@ -54,6 +54,23 @@ TEST(KernelLog, TakesTheLastOfSeveral) {
               driver_reason({"device-mapper: tiered: first", "device-mapper: tiered: second"}));
 }
 
+TEST(KernelLog, PassesOverTheVerdictThatFollowsTheReason) {
+    EXPECT_EQ(
+        "demo: the superblock on 259:0 has a wrong checksum; run `tierctl check`",
+        driver_reason({"device-mapper: tiered: demo: the superblock on 259:0 has a wrong "
+                       "checksum; run `tierctl check`",
+                       "device-mapper: table: 253:0: tiered: preresume failed, error = -22"}));
+}
+
+TEST(KernelLog, GoesOnInLowerCaseAfterAColon) {
+    EXPECT_EQ(
+        "the fast device cannot be opened",
+        driver_reason({"device-mapper: table: 253:0: tiered: The fast device cannot be opened "
+                       "(-ENXIO)"}));
+    EXPECT_EQ("a device is in use", driver_reason({"device-mapper: tiered: A device is in use"}));
+    EXPECT_EQ("DAX is missing", driver_reason({"device-mapper: tiered: DAX is missing"}));
+}
+
 TEST(KernelLog, FindsNothingInWhatOthersSay) {
     EXPECT_EQ("", driver_reason({}));
     EXPECT_EQ("", driver_reason({"device-mapper: table: 253:0: linear: Device lookup failed",

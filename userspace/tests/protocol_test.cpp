@@ -82,6 +82,20 @@ TEST_F(Protocol, SettlesManyClearsWithOneFence) {
     EXPECT_EQ((list{"flush p0", "flush s0", "flush p3", "flush s3", "fence"}), steps);
 }
 
+TEST_F(Protocol, RestoresOnlyTheShadowsThatDiffer) {
+    for (std::uint32_t frame = 0; frame < frames; frame++)
+        primary[frame] = shadow[frame] =
+            tiered_claim_encode({frame, TIERED_CLAIM_DIRTY, 1}, frame, 1);
+    tiered_shadows_restore(&words, 0, frames);
+    EXPECT_EQ(list{}, steps);
+    shadow[1] ^= 1;
+    shadow[3] = 0;
+    tiered_shadows_restore(&words, 0, 3);
+    EXPECT_EQ((list{"store s1", "flush s1", "fence"}), steps);
+    EXPECT_EQ(primary[1], shadow[1]);
+    EXPECT_NE(primary[3], shadow[3]);
+}
+
 } // namespace
 
 extern "C" void tiered_pm_store(__le64* word, __le64 value) {
