@@ -72,16 +72,29 @@ static enum filled fill_locked(struct tiered_volume *volume, struct tiered_strip
 	return FILLED;
 }
 
-static void fill_page(struct tiered_volume *volume, u64 page, u32 seen_events, struct page *from)
+/* That we filled a page is an event to the later pages of the same stripe, but not one to drop them for. */
+static void expect_own_event(struct tiered_fill *fill, u32 filled, const struct tiered_stripe *stripe)
 {
+	u32 i;
+
+	for (i = filled + 1; i < fill->pages; i++)
+		if (tiered_stripe_of(&fill->volume->frames, fill->page + i) == stripe)
+			fill->seen.events[i]++;
+}
+
+static void fill_page(struct tiered_fill *fill, u32 index)
+{
+	struct tiered_volume *volume = fill->volume;
+	u64 page = fill->page + index;
 	struct tiered_stripe *stripe = tiered_stripe_of(&volume->frames, page);
 	enum filled r;
 
 	spin_lock(&stripe->lock);
-	r = fill_locked(volume, stripe, page, seen_events, from);
+	r = fill_locked(volume, stripe, page, fill->seen.events[index], fill->bio.bi_io_vec[index].bv_page);
 	spin_unlock(&stripe->lock);
 
 	if (r == FILLED) {
+		expect_own_event(fill, index, stripe);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
 		return;
@@ -107,7 +120,7 @@ static void fill_all(struct tiered_volume *volume, struct llist_node *list)
 		if (fill->bio.bi_status)
 			read_again(fill);
 		for (i = 0; !fill->bio.bi_status && i < fill->pages; i++)
-			fill_page(volume, fill->page + i, fill->seen.events[i], fill->bio.bi_io_vec[i].bv_page);
+			fill_page(fill, i);
 		free_fill(fill);
 		cond_resched();
 	}

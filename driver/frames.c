@@ -67,6 +67,8 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 	u32 stripes = clamp(buckets / 16, 64u, 16384u);
 	int r;
 
+	/* Spin locks are taken where the CPU must not change: around its stock, between a flush and its fence. */
+	BUILD_BUG_ON(IS_ENABLED(CONFIG_PREEMPT_RT));
 	memset(frames, 0, sizeof(*frames));
 	frames->words = *words;
 	frames->data = data;
@@ -358,7 +360,9 @@ static u32 settle_batch(struct tiered_frames *frames)
 
 	while (count < SETTLE_BATCH && frames->grace.count)
 		batch[count++] = list_pop(frames, &frames->grace);
+	preempt_disable();
 	tiered_claims_settle(&frames->words, batch, count);
+	preempt_enable();
 	for (i = 0; i < count; i++)
 		WRITE_ONCE(frames->frame[batch[i]].word, WORD_NONE);
 
@@ -367,6 +371,19 @@ static u32 settle_batch(struct tiered_frames *frames)
 		list_push(frames, &frames->free, batch[i]);
 	spin_unlock(&frames->pool_lock);
 	return count;
+}
+
+void tiered_frames_quiesce(struct tiered_frames *frames)
+{
+	u32 i;
+
+	for (i = 0; i <= frames->stripe_mask; i++) {
+		struct tiered_stripe *stripe = &frames->stripe[i];
+
+		spin_lock(&stripe->lock);
+		tiered_clear_settle(&frames->words, &stripe->clear);
+		spin_unlock(&stripe->lock);
+	}
 }
 
 u32 tiered_frames_settle(struct tiered_frames *frames)

@@ -173,6 +173,9 @@ void tiered_frames_rest(struct tiered_frames *frames, u32 frame);
  */
 u32 tiered_frames_settle(struct tiered_frames *frames);
 
+/* Makes every clear durable that a stripe remembers, when nobody changes the index any more. */
+void tiered_frames_quiesce(struct tiered_frames *frames);
+
 /* Free frames in the pool; those in the CPUs' stocks come on top. */
 static inline u32 tiered_frames_pool_free(const struct tiered_frames *frames)
 {

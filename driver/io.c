@@ -206,9 +206,10 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 static int read_bad(struct tiered_volume *volume, struct bio *bio, enum hit hit, const struct part *part)
 {
 	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+	/* What follows the bad page is not to suffer. */
+	keep_first(bio, part->bytes);
 	if (hit == HIT_LOST)
 		return end_with(bio, BLK_STS_IOERR);
-	keep_first(bio, part->bytes);
 	return tiered_io_read_home(volume, bio, 0);
 }
 
@@ -464,6 +465,7 @@ again:
 		return DM_MAPIO_SUBMITTED;
 	default:
 		tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+		keep_first(bio, part.bytes);
 		return end_with(bio, BLK_STS_IOERR);
 	}
 }

@@ -27,16 +27,18 @@ static struct bio *next_parked(struct tiered_parking *parking)
 }
 
 /*
- * Waits until a write of @page has another chance. Returns false when it has none: every frame is dirty and the disk
- * takes no write-back.
+ * Waits until a write of @page has another chance. Returns false when it is the last one: an attempt to clean frames
+ * that began after the wait did was in vain, say because the disk takes no write-back.
  */
 static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 {
+	struct tiered_writeback *writeback = &volume->writeback;
 	struct tiered_frames *frames = &volume->frames;
+	u64 began = READ_ONCE(writeback->attempts);
 
 	tiered_reclaim_poke(volume);
 	wait_event(frames->freed, !tiered_zero_excludes(volume, page) &&
-		   (tiered_frames_pool_free(frames) || READ_ONCE(volume->writeback.failed)));
+		   (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began));
 	return tiered_frames_pool_free(frames);
 }
 
@@ -44,6 +46,7 @@ static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 static void write_parked(struct tiered_volume *volume, struct bio *bio)
 {
 	u64 page = bio->bi_iter.bi_sector / TIERED_SECTORS_PER_PAGE;
+	bool chance = true;
 
 	for (;;) {
 		struct bvec_iter iter = bio->bi_iter;
@@ -59,8 +62,10 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 			}
 			break;
 		case TIERED_WRITE_WAIT:
-			if (wait_for_chance(volume, page))
+			if (chance) {
+				chance = wait_for_chance(volume, page);
 				break;
+			}
 			fallthrough;
 		case TIERED_WRITE_FAILED:
 			bio_io_error(bio);

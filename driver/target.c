@@ -201,6 +201,12 @@ static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		goto bad;
 	}
 	t->volume = volume;
+	/* Here as well as at resume, where a refusal would leave the live volume suspended. */
+	if (smp_load_acquire(&volume->loaded) && ti->len != volume->sectors) {
+		ti->error = "The length is not that of the volume; use the length that `dmsetup table` shows";
+		r = -EINVAL;
+		goto bad;
+	}
 	set_target_features(t);
 	return 0;
 bad:
@@ -326,7 +332,8 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 	gather_frames(t->volume, &s);
 	gather_counters(&t->volume->stats, &s);
 	gather_latencies(&t->volume->stats, &s);
-	DMEMIT("%s -", t->volume->options.read_only ? TIERED_STATE_RO : TIERED_STATE_RW);
+	DMEMIT("%s %s", t->volume->options.read_only ? TIERED_STATE_RO : TIERED_STATE_RW,
+	       t->volume->needs_check ? "needs_check" : "-");
 #define FIELD(name) DMEMIT(" %llu", s.name);
 	TIERED_STATUS_FIELDS(FIELD)
 #undef FIELD
@@ -422,6 +429,10 @@ static void tiered_io_hints(struct dm_target *ti, struct queue_limits *limits)
 		limits->discard_granularity = TIERED_FRAME_BYTES;
 		limits->max_discard_sectors = DISCARD_SECTORS_MAX;
 		limits->max_hw_discard_sectors = DISCARD_SECTORS_MAX;
+		/* The block layer cuts requests at this limit; a piece that does not end on a page is declined. */
+		tiered_limit_write_zeroes(limits, min(round_down(limits->max_write_zeroes_sectors,
+								 TIERED_SECTORS_PER_PAGE),
+						      DISCARD_SECTORS_MAX));
 	}
 }
 

@@ -144,6 +144,12 @@ void tiered_volume_leave(struct tiered_volume *volume)
 		(r);                                                                          \
 	})
 
+/* The major number of device-mapper devices. */
+static int dm_major(const struct tiered_volume *volume)
+{
+	return dm_disk(volume->owner)->major;
+}
+
 /*
  * Maps the fast tier. A libnvdimm namespace is mapped in one piece; pages with known bad blocks answer for themselves
  * alone, so ask for each stretch and see that the pieces fit together.
@@ -155,6 +161,9 @@ static int map_fast(struct tiered_volume *volume, struct dm_dev *fast, u64 bytes
 	void *address = NULL;
 	int id;
 
+	if (MAJOR(fast->bdev->bd_dev) == dm_major(volume))
+		return REFUSE(volume, -EINVAL, "%s is a device-mapper device, whose table could change under the mapping; give "
+			      "the namespace itself", fast->name);
 	if (!fast->dax_dev)
 		return REFUSE(volume, -EINVAL, "%s has no DAX; make it an fsdax namespace with `ndctl create-namespace "
 			      "-f -e NAMESPACE -m fsdax`", fast->name);
@@ -183,6 +192,7 @@ static int check_superblock(struct tiered_volume *volume, const struct tiered_su
 	if (home_sectors != recorded)
 		return REFUSE(volume, -ENXIO, "capacity device %s has %llu sectors but the volume was made over one of "
 			      "%llu; give the disk that belongs to this volume", home->name, home_sectors, recorded);
+	volume->needs_check = le32_to_cpu(sb->flags) & TIERED_SB_NEEDS_CHECK;
 	if (sectors != volume->sectors)
 		return REFUSE(volume, -EINVAL, "the table has %llu sectors but the volume has %llu; use that length",
 			      (u64)sectors, (u64)volume->sectors);
@@ -302,7 +312,9 @@ static void clear_losers(struct tiered_frames *frames, struct tiered_frame_list 
 		u32 frame = losers->first;
 
 		losers->first = frames->frame[frame].link;
+		preempt_disable();
 		tiered_claim_withdraw(&frames->words, &clear, frame);
+		preempt_enable();
 		tiered_frames_adopt_free(frames, frame);
 	}
 }
@@ -324,7 +336,9 @@ static void settle_words(struct tiered_frames *frames, struct tiered_frame_list 
 	 * bad after another crash, nobody would know that the page was dirty.
 	 */
 	for (frame = 0; frame < total; frame += load_chunk(frame, total)) {
+		preempt_disable();
 		tiered_shadows_restore(&frames->words, frame, load_chunk(frame, total));
+		preempt_enable();
 		cond_resched();
 	}
 	clear_losers(frames, losers);
@@ -412,7 +426,6 @@ void tiered_volume_start(struct tiered_volume *volume)
 		return;
 	WRITE_ONCE(volume->started, true);
 	tiered_writeback_start(volume);
-	tiered_writeback_poke(volume);
 	tiered_reclaim_poke(volume);
 }
 
@@ -430,4 +443,6 @@ void tiered_volume_stop(struct tiered_volume *volume)
 	cancel_work_sync(&volume->reclaim.work);
 	cancel_work_sync(&volume->writeback.work);
 	cancel_work_sync(&volume->reclaim.work);
+	if (volume->loaded)
+		tiered_frames_quiesce(&volume->frames);
 }

@@ -56,6 +56,7 @@ struct tiered_volume {
 	u8 uuid[TIERED_UUID_BYTES];
 	sector_t sectors;
 	u64 metadata_bytes;
+	bool needs_check; /* as the superblock says; user space clears it */
 	struct tiered_options options;
 
 	struct tiered_stats stats;

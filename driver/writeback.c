@@ -34,7 +34,7 @@ static u32 percent_of_frames(const struct tiered_volume *volume, u8 percent)
  * Claims the dirty frame of @page for write-back. Not while a bypassing write to the page's stripe is on its way: it
  * could reach the home after ours and leave older contents there.
  */
-static u32 begin_page(struct tiered_volume *volume, u64 page)
+static u32 begin_page(struct tiered_volume *volume, u64 page, bool *busy)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
@@ -46,11 +46,14 @@ static u32 begin_page(struct tiered_volume *volume, u64 page)
 	if (frame == TIERED_NO_FRAME)
 		goto out;
 	word = tiered_frame_word(frames, frame);
-	if (tiered_frame_state(word) != TIERED_CLAIM_DIRTY || word & TIERED_FRAME_CLEANING ||
-	    atomic_read(&stripe->home_writes))
+	if (tiered_frame_state(word) != TIERED_CLAIM_DIRTY || word & TIERED_FRAME_CLEANING) {
 		frame = TIERED_NO_FRAME;
-	else
+	} else if (atomic_read(&stripe->home_writes)) {
+		frame = TIERED_NO_FRAME;
+		*busy = true;
+	} else {
 		WRITE_ONCE(frames->frame[frame].word, word | TIERED_FRAME_CLEANING);
+	}
 out:
 	spin_unlock(&stripe->lock);
 	return frame;
@@ -86,14 +89,19 @@ static bool copy_frame(struct tiered_volume *volume, const struct tiered_writeba
 	return !left;
 }
 
-/* Adds @page to the batch if it is dirty. */
-static bool take(struct tiered_volume *volume, u64 page, u32 *count)
-{
-	struct tiered_writeback_page *entry = &volume->writeback.batch[*count];
+struct collected {
+	u32 count;
+	bool busy; /* a dirty page was left because a bypassing write to its stripe was on its way */
+};
 
-	if (*count == TIERED_WRITEBACK_BATCH || page >= tiered_pages(volume))
+/* Adds @page to the batch if it is dirty. */
+static bool take(struct tiered_volume *volume, u64 page, struct collected *collected)
+{
+	struct tiered_writeback_page *entry = &volume->writeback.batch[collected->count];
+
+	if (collected->count == TIERED_WRITEBACK_BATCH || page >= tiered_pages(volume))
 		return false;
-	entry->frame = begin_page(volume, page);
+	entry->frame = begin_page(volume, page, &collected->busy);
 	if (entry->frame == TIERED_NO_FRAME)
 		return false;
 	entry->page = page;
@@ -102,39 +110,42 @@ static bool take(struct tiered_volume *volume, u64 page, u32 *count)
 		end_page(volume, entry);
 		return false;
 	}
-	(*count)++;
+	collected->count++;
 	return true;
 }
 
-static void take_with_neighbours(struct tiered_volume *volume, u64 page, u32 *count)
+static void take_with_neighbours(struct tiered_volume *volume, u64 page, struct collected *collected)
 {
 	u32 i;
 
-	if (!take(volume, page, count))
+	if (!take(volume, page, collected))
 		return;
-	for (i = 1; i <= NEIGHBOURS && take(volume, page + i, count); i++)
+	for (i = 1; i <= NEIGHBOURS && take(volume, page + i, collected); i++)
 		;
-	for (i = 1; i <= NEIGHBOURS && i <= page && take(volume, page - i, count); i++)
+	for (i = 1; i <= NEIGHBOURS && i <= page && take(volume, page - i, collected); i++)
 		;
 }
 
-/* Goes round the frame table from the hand on, at most once. Returns the size of the batch. */
-static u32 collect(struct tiered_volume *volume)
+/* Goes round the frame table from the hand on, at most once. */
+static struct collected collect(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
-	u32 frames = volume->frames.words.frames, looked, count = 0;
+	u32 frames = volume->frames.words.frames, looked;
+	struct collected collected = { 0 };
 	u64 word;
 
-	for (looked = 0; looked < frames && count < TIERED_WRITEBACK_BATCH; looked++) {
+	for (looked = 0; looked < frames && collected.count < TIERED_WRITEBACK_BATCH; looked++) {
 		word = tiered_frame_word(&volume->frames, writeback->hand);
 		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & TIERED_FRAME_CLEANING))
-			take_with_neighbours(volume, tiered_frame_page(word), &count);
+			take_with_neighbours(volume, tiered_frame_page(word), &collected);
 		writeback->hand = (writeback->hand + 1) % frames;
 		if (!(looked % 1024))
 			cond_resched();
 	}
+	if (writeback->sweep_left && collected.busy)
+		WRITE_ONCE(writeback->sweep_again, true);
 	writeback->sweep_left -= min(writeback->sweep_left, looked);
-	return count;
+	return collected;
 }
 
 /*----------------------------------------------------------------*/
@@ -233,9 +244,11 @@ static bool wanted(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 
+	if (xchg(&writeback->flush_wanted, false))
+		writeback->sweep_left = volume->frames.words.frames;
 	if (dirty_frames(volume) <= percent_of_frames(volume, volume->options.dirty_low_percent))
-		writeback->running = false;
-	return writeback->running || writeback->starved || writeback->sweep_left;
+		WRITE_ONCE(writeback->running, false);
+	return READ_ONCE(writeback->running) || READ_ONCE(writeback->starved) || writeback->sweep_left;
 }
 
 static void queue_writeback(struct tiered_volume *volume)
@@ -244,30 +257,41 @@ static void queue_writeback(struct tiered_volume *volume)
 		queue_work(volume->home_worker, &volume->writeback.work);
 }
 
+/* Nothing was cleaned. The next poke, or the next idle look, tries again. */
+static void end_in_vain(struct tiered_volume *volume, const struct collected *collected)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+
+	WRITE_ONCE(writeback->running, false);
+	if (collected->count) {
+		DMERR_LIMIT("%s: the capacity tier takes no write-back; dirty pages stay in the fast tier",
+			    volume->name);
+		writeback->sweep_left = 0;
+	}
+	if (collected->count || !collected->busy)
+		WRITE_ONCE(writeback->vain_attempt, writeback->attempts);
+	wake_up_all(&volume->frames.freed);
+}
+
 static void writeback_work(struct work_struct *work)
 {
 	struct tiered_volume *volume = container_of(work, struct tiered_volume, writeback.work);
 	struct tiered_writeback *writeback = &volume->writeback;
-	u32 count, written;
+	struct collected collected;
 
 	/* A message may have started us when the volume had just stopped. */
 	if (!READ_ONCE(volume->started) || !wanted(volume))
 		return;
-	count = collect(volume);
-	written = count ? write_back_batch(volume, count) : 0;
-	WRITE_ONCE(writeback->failed, count && !written);
-	writeback->starved = false;
-	if (writeback->failed) {
-		DMERR_LIMIT("%s: the capacity tier takes no write-back; dirty pages stay in the fast tier",
-			    volume->name);
-		writeback->running = false;
-		writeback->sweep_left = 0;
-		wake_up_all(&volume->frames.freed);
+	WRITE_ONCE(writeback->starved, false);
+	WRITE_ONCE(writeback->attempts, writeback->attempts + 1);
+	collected = collect(volume);
+	if (!collected.count || !write_back_batch(volume, collected.count)) {
+		end_in_vain(volume, &collected);
 		return;
 	}
 	tiered_reclaim_poke(volume);
 	/* One batch at a time: zeroing shares the worker and gets its turn in between. */
-	if (wanted(volume) && count)
+	if (wanted(volume))
 		queue_writeback(volume);
 }
 
@@ -284,12 +308,12 @@ static void idle_work(struct work_struct *work)
 	struct tiered_writeback *writeback = &volume->writeback;
 	u64 uses = home_uses(volume);
 
-	if (uses == writeback->homes_used_at && dirty_frames(volume)) {
-		writeback->starved = true;
-		queue_writeback(volume);
-	}
+	if (uses == writeback->homes_used_at && dirty_frames(volume))
+		tiered_writeback_starved(volume);
 	writeback->homes_used_at = uses;
-	/* A batch that found every dirty page's stripe busy left nobody to ask again for those who wait for frames. */
+	if (xchg(&writeback->sweep_again, false))
+		tiered_writeback_all(volume);
+	/* An attempt that ended in vain left nobody to ask again for those who wait for frames. */
 	tiered_reclaim_poke(volume);
 	queue_delayed_work(volume->home_worker, &writeback->idle, IDLE_LOOK);
 }
@@ -297,6 +321,8 @@ static void idle_work(struct work_struct *work)
 void tiered_writeback_start(struct tiered_volume *volume)
 {
 	queue_delayed_work(volume->home_worker, &volume->writeback.idle, IDLE_LOOK);
+	/* What a suspend interrupted goes on. */
+	queue_writeback(volume);
 }
 
 void tiered_writeback_poke(struct tiered_volume *volume)
@@ -319,7 +345,7 @@ void tiered_writeback_starved(struct tiered_volume *volume)
 
 void tiered_writeback_all(struct tiered_volume *volume)
 {
-	WRITE_ONCE(volume->writeback.sweep_left, volume->frames.words.frames);
+	xchg(&volume->writeback.flush_wanted, true);
 	queue_writeback(volume);
 }
 

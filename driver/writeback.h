@@ -23,17 +23,24 @@ struct tiered_writeback {
 	atomic_t bios_in_flight;
 	struct completion batch_done;
 	u32 hand;	   /* the next frame to look at */
-	u32 sweep_left;	   /* frames that a flush still has to look at */
 	bool running;	   /* between dirty_high and dirty_low */
 	bool starved;	   /* reclaim found nothing clean */
-	bool failed;	   /* the last batch wrote nothing */
+	bool flush_wanted; /* a flush was asked for and not begun */
+	u32 sweep_left;	   /* frames that a flush still has to look at */
+	bool sweep_again;  /* it passed over a dirty page whose stripe was busy */
 	u64 homes_used_at; /* home I/O counted when the idle look last ran */
+	/*
+	 * Attempts to clean frames are numbered. One that cleaned none and has no reason to do better soon is vain:
+	 * who waits for a frame since before it began waits for nothing.
+	 */
+	u64 attempts;
+	u64 vain_attempt; /* the number of the last vain one */
 };
 
 int tiered_writeback_init(struct tiered_volume *volume);
 void tiered_writeback_exit(struct tiered_volume *volume);
 
-/* Begins to look for idle times. */
+/* Begins to look for idle times, and goes on with what the last stop interrupted. */
 void tiered_writeback_start(struct tiered_volume *volume);
 /* Starts write-back when more than dirty_high of the frames are dirty; cheap when not. */
 void tiered_writeback_poke(struct tiered_volume *volume);

@@ -88,11 +88,11 @@ static void withdraw_range(struct tiered_frames *frames, const struct page_range
 	}
 }
 
-static int zero_homes(struct tiered_homes *homes, const struct page_range *range)
+static int zero_homes(struct tiered_homes *homes, const struct page_range *range, unsigned int flags)
 {
 	sector_t sector = tiered_home_sector(range->first);
 	sector_t sectors = tiered_home_sector(range->end) - sector;
-	int r = blkdev_issue_zeroout(homes->bdev, sector, sectors, GFP_NOIO, 0);
+	int r = blkdev_issue_zeroout(homes->bdev, sector, sectors, GFP_NOIO, flags);
 
 	/* Whatever came of it, the disk has unflushed writes there now. */
 	tiered_homes_wrote(homes, range->first, range->end - range->first);
@@ -105,7 +105,7 @@ static void set_exclusive(struct tiered_zeroing *zeroing, const struct page_rang
 	smp_store_release(&zeroing->exclusive_end, range->end);
 }
 
-static int zero_range(struct tiered_volume *volume, const struct page_range *range)
+static int zero_range(struct tiered_volume *volume, const struct page_range *range, unsigned int flags)
 {
 	int r;
 
@@ -117,7 +117,7 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	 * are durably zero: withdrawn before, a crash would show what the home held before the claim.
 	 */
 	withdraw_range(&volume->frames, range, WITHDRAW_CLEAN);
-	r = zero_homes(&volume->homes, range);
+	r = zero_homes(&volume->homes, range, flags);
 	if (!r)
 		withdraw_range(&volume->frames, range, WITHDRAW_ALL);
 	/* A read that began meanwhile may have seen the old homes and would fill them once we are gone. */
@@ -139,26 +139,32 @@ static blk_status_t serve(struct tiered_volume *volume, struct bio *bio)
 		.end = min_t(u64, end / TIERED_SECTORS_PER_PAGE, tiered_pages(volume)),
 	};
 
+	/* Who wants the space kept (on a thin disk) does not want it unmapped. */
+	unsigned int flags = bio->bi_opf & REQ_NOUNMAP ? BLKDEV_ZERO_NOUNMAP : 0;
+
 	if (bio_op(bio) == REQ_OP_WRITE_ZEROES &&
 	    (tiered_home_sector(range.first) != sector || tiered_home_sector(range.end) != end))
 		return BLK_STS_NOTSUPP;
 	if (range.first >= range.end)
 		return BLK_STS_OK;
-	return errno_to_blk_status(zero_range(volume, &range));
+	return errno_to_blk_status(zero_range(volume, &range, flags));
 }
 
+/* One request a turn: write-back shares the worker, and a discard of a large disk comes in thousands. */
 static void zero_work(struct work_struct *work)
 {
 	struct tiered_volume *volume = container_of(work, struct tiered_volume, zeroing.work);
 	struct tiered_zeroing *zeroing = &volume->zeroing;
 	struct bio *bio;
+	bool more;
 
-	for (;;) {
-		spin_lock(&zeroing->lock);
-		bio = bio_list_pop(&zeroing->bios);
-		spin_unlock(&zeroing->lock);
-		if (!bio)
-			break;
+	spin_lock(&zeroing->lock);
+	bio = bio_list_pop(&zeroing->bios);
+	more = !bio_list_empty(&zeroing->bios);
+	spin_unlock(&zeroing->lock);
+	if (more)
+		queue_work(volume->home_worker, &zeroing->work);
+	if (bio) {
 		bio->bi_status = serve(volume, bio);
 		bio_endio(bio);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All differences between kernel versions that the driver meets. Each is found by what the headers define, never by a
- * version number: distributions carry changes back.
+ * All differences between kernel versions that the driver meets. Each is found by what the headers define, or by
+ * compiling a probe (probes.mk), never by a version number: distributions carry changes back.
  */
 #ifndef TIERED_COMPAT_H
 #define TIERED_COMPAT_H
@@ -15,5 +15,14 @@
 #else
 #define TIERED_MODE_WRITE FMODE_WRITE
 #endif
+
+/* A limit for write-zeroes that unmaps has to be the same as the plain one, or 0, where it exists. */
+static inline void tiered_limit_write_zeroes(struct queue_limits *limits, unsigned int sectors)
+{
+	limits->max_write_zeroes_sectors = sectors;
+#ifdef TIERED_HAVE_WZEROES_UNMAP
+	limits->max_hw_wzeroes_unmap_sectors = min(limits->max_hw_wzeroes_unmap_sectors, sectors);
+#endif
+}
 
 #endif

@@ -35,6 +35,7 @@
 /* A frame number is kept in 32 bits, the largest value means "none". */
 #define TIERED_NO_FRAME 0xffffffffu
 #define TIERED_FRAMES_MAX 0xfffffff0ull
+#define TIERED_FRAMES_MIN 64u
 /* A page index has 40 bits in a claim: 4 PiB. */
 #define TIERED_PAGES_MAX (1ull << 40)
 

@@ -90,6 +90,12 @@ void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u
 	tiered_pm_fence();
 }
 
+void tiered_clear_settle(const struct tiered_words *words, struct tiered_clear *clear)
+{
+	if (reflush_clear(words, clear))
+		tiered_pm_fence();
+}
+
 void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count)
 {
 	bool stored = false;

@@ -7,6 +7,9 @@
  * before it read the page's version until after the call. DRAM decides who owns a word before the word is stored:
  * no two CPUs ever store the same word at once.
  *
+ * A fence completes the flushes of its own CPU only, so whoever calls does not change CPUs in between: a spin lock is
+ * held or preemption is off.
+ *
  * Words are stored through the cache and flushed, never with non-temporal stores: another CPU can flush our cache
  * line, but it cannot drain our write-combining buffer, whose late arrival would overwrite a newer claim.
  */
@@ -66,6 +69,11 @@ void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct
  * can still read them.
  */
 void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u32 count);
+
+/*
+ * Completes the clear that a stripe remembers, before the stripe itself is forgotten.
+ */
+void tiered_clear_settle(const struct tiered_words *words, struct tiered_clear *clear);
 
 /*
  * After a crash, before any I/O: makes the shadows of @count frames from @first say what their primaries say, durably. A

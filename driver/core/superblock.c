@@ -82,7 +82,7 @@ static const char *geometry_fault(const struct tiered_superblock_disk *sb, u64 f
 		return "has a frame size other than 4096 bytes";
 	if (le64_to_cpu(sb->fast_bytes) > fast_bytes)
 		return "was made for a larger fast tier (is the device truncated?)";
-	if (!frames || frames > TIERED_FRAMES_MAX || frames > fast_bytes / TIERED_FRAME_BYTES)
+	if (frames < TIERED_FRAMES_MIN || frames > TIERED_FRAMES_MAX || frames > fast_bytes / TIERED_FRAME_BYTES)
 		return "has an impossible number of frames";
 	if (!table_fits(words, frames * WORD_BYTES, TIERED_SUPERBLOCKS * TIERED_SUPERBLOCK_BYTES, shadow) ||
 	    !table_fits(shadow, frames * WORD_BYTES, words, data) ||
@@ -106,20 +106,34 @@ static const char *volume_fault(const struct tiered_superblock_disk *sb)
 	return NULL;
 }
 
-const char *tiered_superblock_fault(const struct tiered_superblock_disk *sb, u64 fast_bytes)
+/* What a torn or foreign superblock shows. */
+static const char *integrity_fault(const struct tiered_superblock_disk *sb)
 {
-	const char *fault;
-
 	if (memcmp(sb->magic, TIERED_MAGIC, TIERED_MAGIC_BYTES))
 		return "is not of a dm-tiered volume";
 	if (le32_to_cpu(sb->crc32c) != superblock_crc(sb))
 		return "has a wrong checksum";
+	return NULL;
+}
+
+/* What a superblock that was written whole asks for and we cannot give. */
+static const char *content_fault(const struct tiered_superblock_disk *sb, u64 fast_bytes)
+{
+	const char *fault;
+
 	if (le32_to_cpu(sb->version) != TIERED_FORMAT_VERSION)
 		return "has a format version that this driver does not know";
 	if (le32_to_cpu(sb->incompat) & ~TIERED_INCOMPAT_KNOWN)
 		return "uses features that this driver does not know";
 	fault = geometry_fault(sb, fast_bytes);
 	return fault ? fault : volume_fault(sb);
+}
+
+const char *tiered_superblock_fault(const struct tiered_superblock_disk *sb, u64 fast_bytes)
+{
+	const char *fault = integrity_fault(sb);
+
+	return fault ? fault : content_fault(sb, fast_bytes);
 }
 
 static bool has_magic(const struct tiered_superblock_disk *sb)
@@ -131,16 +145,19 @@ const struct tiered_superblock_disk *
 tiered_superblock_choose(const struct tiered_superblock_disk *a, const struct tiered_superblock_disk *b,
 			 u64 fast_bytes, const char **fault)
 {
-	const char *fault_a = tiered_superblock_fault(a, fast_bytes);
-	const char *fault_b = tiered_superblock_fault(b, fast_bytes);
+	const char *fault_a = integrity_fault(a);
+	const char *fault_b = integrity_fault(b);
+	const struct tiered_superblock_disk *newest;
 
-	*fault = NULL;
-	if (!fault_a && !fault_b)
-		return le64_to_cpu(b->generation) > le64_to_cpu(a->generation) ? b : a;
-	if (!fault_a)
-		return a;
-	if (!fault_b)
-		return b;
-	*fault = has_magic(a) ? fault_a : fault_b;
-	return NULL;
+	if (fault_a && fault_b) {
+		*fault = has_magic(a) ? fault_a : fault_b;
+		return NULL;
+	}
+	newest = fault_a || (!fault_b && le64_to_cpu(b->generation) > le64_to_cpu(a->generation)) ? b : a;
+	/*
+	 * The newest one stands, even when it asks for what we do not know: the older copy was written by software
+	 * that did not use that yet, and going by it would be to ignore what happened since.
+	 */
+	*fault = content_fault(newest, fast_bytes);
+	return *fault ? NULL : newest;
 }

@@ -46,8 +46,8 @@ void tiered_superblock_seal(struct tiered_superblock_disk *sb);
 const char *tiered_superblock_fault(const struct tiered_superblock_disk *sb, u64 fast_bytes);
 
 /*
- * Chooses between the two superblocks: the valid one of the larger generation. Returns NULL when neither is valid;
- * @fault then says why (of the more promising one: a bad checksum tells more than a missing magic).
+ * Chooses between the two superblocks: among those that were written whole (magic and checksum) the one of the larger
+ * generation stands. Returns NULL when there is none or when that one cannot be believed; @fault then says why.
  */
 const struct tiered_superblock_disk *
 tiered_superblock_choose(const struct tiered_superblock_disk *a, const struct tiered_superblock_disk *b,

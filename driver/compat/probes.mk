@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Finds by compiling what the kernel's headers have. $(call tiered_probe,NAME,<header>,<statement>) is -DNAME when a
+# function with the statement compiles, and empty otherwise.
+tiered_hash := \#
+tiered_probe = $(shell printf '%s\n' '$(tiered_hash)include <$(2)>' \
+	'void probe(void);' 'void probe(void) { $(3) }' | \
+	$(CC) $(NOSTDINC_FLAGS) $(LINUXINCLUDE) $(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) -DMODULE -DKBUILD_MODNAME='"probe"' \
+	-fsyntax-only -x c - 2>/dev/null && echo -D$(1))
+
+ccflags-y += $(call tiered_probe,TIERED_HAVE_WZEROES_UNMAP,linux/blkdev.h,\
+	struct queue_limits limits; limits.max_hw_wzeroes_unmap_sectors = 0; (void)limits;)
