@@ -62,8 +62,10 @@ file_storage::~file_storage() = default;
 
 void file_storage::find_size() {
     if (is_block_device(fd_.get())) {
-        if (::ioctl(fd_.get(), BLKGETSIZE64, &size_bytes_))
+        int block = 0;
+        if (::ioctl(fd_.get(), BLKGETSIZE64, &size_bytes_) || ::ioctl(fd_.get(), BLKSSZGET, &block))
             fail("cannot tell the size of {}: {}", path_, errno_text(errno));
+        block_bytes_ = static_cast<std::uint64_t>(block);
         return;
     }
     struct stat st {};
@@ -74,22 +76,34 @@ void file_storage::find_size() {
     size_bytes_ = static_cast<std::uint64_t>(st.st_size);
 }
 
+/// Reads the beginning of `out` and returns how much of it; around the cache only whole blocks can
+/// be read.
+std::size_t file_storage::read_block(std::uint64_t offset, std::span<std::byte> out) {
+    const std::uint64_t skipped = offset % block_bytes_;
+    const std::uint64_t end =
+        (skipped + out.size() + block_bytes_ - 1) / block_bytes_ * block_bytes_;
+    const std::size_t wanted = std::min<std::uint64_t>(end, buffer_bytes);
+    const ssize_t got =
+        ::pread(fd_.get(), buffer_->bytes.data(), wanted, static_cast<off_t>(offset - skipped));
+    if (got < 0 && errno == EINTR)
+        return 0;
+    if (got < 0 && errno == EIO)
+        throw media_error(fmt::format("{} cannot be read at byte {}", path_, offset));
+    if (got < 0)
+        fail("cannot read {} at byte {}: {}", path_, offset, errno_text(errno));
+    if (static_cast<std::uint64_t>(got) <= skipped)
+        fail("{} ends before byte {}, which should be read", path_, offset);
+    const std::size_t useful =
+        std::min<std::size_t>(static_cast<std::uint64_t>(got) - skipped, out.size());
+    std::copy_n(buffer_->bytes.begin() + static_cast<std::ptrdiff_t>(skipped), useful, out.begin());
+    return useful;
+}
+
 void file_storage::read(std::uint64_t offset, std::span<std::byte> out) {
     while (!out.empty()) {
-        const std::size_t wanted = std::min(out.size(), buffer_bytes);
-        const ssize_t got =
-            ::pread(fd_.get(), buffer_->bytes.data(), wanted, static_cast<off_t>(offset));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EIO)
-            throw media_error(fmt::format("{} cannot be read at byte {}", path_, offset));
-        if (got < 0)
-            fail("cannot read {} at byte {}: {}", path_, offset, errno_text(errno));
-        if (got == 0)
-            fail("{} ends at byte {}, before what should be read there", path_, offset);
-        std::copy_n(buffer_->bytes.begin(), got, out.begin());
-        out = out.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
+        const std::size_t done = read_block(offset, out);
+        out = out.subspan(done);
+        offset += done;
     }
 }
 

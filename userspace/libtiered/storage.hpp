@@ -24,8 +24,8 @@ public:
     virtual void sync() = 0;
 };
 
-/// A block device, read and written past the page cache, or a regular file. Offsets and sizes are
-/// multiples of 512 bytes.
+/// A block device, read and written past the page cache, or a regular file. Writes are in whole
+/// blocks of the device, which 4 KiB always are.
 class file_storage : public storage {
 public:
     enum class access { read_only, exclusive };
@@ -48,10 +48,12 @@ private:
     struct aligned_buffer;
 
     void find_size();
+    std::size_t read_block(std::uint64_t offset, std::span<std::byte> out);
 
     unique_fd fd_;
     std::string path_;
     std::uint64_t size_bytes_ = 0;
+    std::uint64_t block_bytes_ = 1;
     std::unique_ptr<aligned_buffer> buffer_;
 };
 

@@ -86,12 +86,14 @@ void write_superblock(storage& fast, const superblock& sb, unsigned slot,
     whole.generation = cpu_to_le64(generation);
     tiered_superblock_seal(&whole);
 
+    // The second write differs in the magic alone; it is whole because a device may have blocks of
+    // 4 KiB.
     tiered_superblock_disk without_magic = whole;
     std::fill(std::begin(without_magic.magic), std::end(without_magic.magic), 0);
-    fast.write(offset, std::as_bytes(std::span(&without_magic, 1)));
-    fast.sync();
-    fast.write(offset, std::as_bytes(std::span(&whole, 1)).first(TIERED_SECTOR_BYTES));
-    fast.sync();
+    for (const tiered_superblock_disk* contents : {&without_magic, &whole}) {
+        fast.write(offset, std::as_bytes(std::span(contents, 1)));
+        fast.sync();
+    }
 }
 
 } // namespace

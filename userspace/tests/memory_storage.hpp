@@ -18,7 +18,8 @@ struct power_cut : std::exception {};
 
 class memory_storage : public storage {
 public:
-    static constexpr std::size_t sector_bytes = 512;
+    static constexpr std::size_t sector_bytes = 512; ///< what survives or is lost as one
+    static constexpr std::size_t block_bytes = 4096; ///< what some devices write at least
 
     explicit memory_storage(std::uint64_t size, std::byte fill = std::byte{0})
         : bytes(size, fill), durable_(bytes) {}
@@ -36,8 +37,8 @@ public:
 
     void write(std::uint64_t offset, std::span<const std::byte> data) override {
         require_inside(offset, data.size());
-        if (offset % sector_bytes || data.size() % sector_bytes)
-            fail("a write of {} bytes at {} is not in whole sectors", data.size(), offset);
+        if (offset % block_bytes || data.size() % block_bytes)
+            fail("a write of {} bytes at {} is not in whole blocks", data.size(), offset);
         if (writes == cut_after_writes)
             throw power_cut();
         writes++;
