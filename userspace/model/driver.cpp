@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The steps of operations: what each does to the world, and how an operation stops at a point and
+// comes back to it.
+#include "driver.h"
+
+#include "media.h"
+#include "violation.h"
+
+#include <fmt/format.h>
+
+namespace model {
+
+namespace {
+
+Driver* running = nullptr; // whom the shim's calls belong to
+
+} // namespace
+
+Driver::Driver(State& state, unsigned cpu, Grain grain, std::vector<TraceEntry>& trace)
+    : state_(state), cpu_(cpu), me_(state.cpus[cpu]), grain_(grain), trace_(trace) {}
+
+void Driver::run() {
+    running = this;
+    // The protocol is C and the operations keep nothing to destroy, so that a jump out of them is
+    // sound.
+    if (setjmp(pause_) == 0) {
+        run_operation(*this, me_.op, me_.page);
+        me_ = Cpu{};
+    }
+    running = nullptr;
+    forget_unseen(state_);
+}
+
+bool Driver::pauses_before(Step step) const {
+    switch (step) {
+    case Step::lock:
+    case Step::pm_fence:
+    case Step::read_frame:
+    case Step::read_home:
+    case Step::disk_submit:
+    case Step::disk_complete:
+    case Step::disk_flush_begin:
+    case Step::disk_flush_end:
+    case Step::take_limbo:
+        return true;
+    case Step::store_data:
+    case Step::pm_store:
+    case Step::pm_store_shadow:
+    case Step::pm_store_around:
+    case Step::pm_flush:
+    case Step::pm_flush_shadow:
+        return grain_ == Grain::fine;
+    default:
+        return false;
+    }
+}
+
+bool Driver::perform(Step step, u8 first, u8 second) {
+    if (visited_ < me_.steps) {
+        visited_++;
+        return false;
+    }
+    if (progressed_ && pauses_before(step)) {
+        me_.waits_for_lock = step == Step::lock ? first : none;
+        std::longjmp(pause_, 1);
+    }
+    progressed_ = true;
+    visited_++;
+    me_.steps++;
+    trace_.push_back({static_cast<u8>(cpu_), me_.op, me_.page, step, first, second});
+    return true;
+}
+
+u8 Driver::answer_frame(bool performed, u8 frame) {
+    if (performed)
+        me_.frames.at(me_.frames_count++) = frame;
+    return me_.frames[frames_read_++];
+}
+
+u8 Driver::answer_value(bool performed, u8 value) {
+    if (performed)
+        me_.values.at(me_.values_count++) = value;
+    return me_.values[values_read_++];
+}
+
+u8 Driver::answer_claim(bool performed, u8 claim) {
+    if (performed)
+        me_.claims.at(me_.claims_count++) = claim;
+    return me_.claims[claims_read_++];
+}
+
+u8 Driver::answer_number(bool performed, u8 number) {
+    if (performed)
+        me_.numbers.at(me_.numbers_count++) = number;
+    return me_.numbers[numbers_read_++];
+}
+
+void Driver::lock(u8 page) {
+    if (!perform(Step::lock, page))
+        return;
+    if (state_.stripe(page).locked_by != none)
+        throw std::logic_error("a CPU was run while its lock was taken");
+    state_.stripe(page).locked_by = static_cast<u8>(cpu_);
+}
+
+void Driver::unlock(u8 page) {
+    if (perform(Step::unlock, page))
+        state_.stripe(page).locked_by = none;
+}
+
+u8 Driver::allocate() {
+    const bool now = perform(Step::allocate);
+    u8 frame = none;
+
+    for (u8 f = 0; now && f < state_.bounds.frames && frame == none; f++)
+        if (state_.frames[f].use == FrameUse::free)
+            frame = f;
+    if (now && frame != none)
+        state_.frames[frame].use = FrameUse::used;
+    return answer_frame(now, frame);
+}
+
+void Driver::store_data(u8 frame, u8 value) {
+    for (u8 half = 0; half < 2; half++) {
+        if (!perform(Step::store_data, frame, value))
+            continue;
+        Frame& f = state_.frames[frame];
+
+        if (!f.primary.settled() || f.primary.durable() != packed_free || !f.shadow.settled() ||
+            f.shadow.durable() != packed_free)
+            throw Violation(fmt::format(
+                "frame {} is written while its claim is not durably free (invariant 2)", frame));
+        f.data[half].store_around(cpu_, value);
+    }
+}
+
+u8 Driver::read_frame(u8 frame) {
+    const bool now = perform(Step::read_frame, frame);
+
+    return answer_value(now, now ? frame_contents(state_.frames[frame]) : none);
+}
+
+void Driver::to_limbo(u8 frame) {
+    if (perform(Step::to_limbo, frame))
+        state_.frames[frame].use = FrameUse::limbo;
+}
+
+void Driver::to_free(u8 frame) {
+    if (perform(Step::to_free, frame))
+        release(frame);
+}
+
+// Nobody may see what it held: a claim on it from now on must bring new data.
+void Driver::release(u8 frame) {
+    state_.frames[frame].use = FrameUse::free;
+    for (Cell& half : state_.frames[frame].data)
+        half.reset(garbage);
+}
+
+void Driver::pin(u8 frame) {
+    if (perform(Step::pin, frame))
+        state_.frames[frame].pins++;
+}
+
+void Driver::unpin(u8 frame) {
+    if (perform(Step::unpin, frame))
+        state_.frames[frame].pins--;
+}
+
+unsigned Driver::take_limbo(std::array<u32, max_frames>& frames) {
+    const bool now = perform(Step::take_limbo);
+    std::array<u8, max_frames> taken{};
+    unsigned count = 0;
+
+    for (u8 f = 0; now && f < state_.bounds.frames; f++) {
+        const bool read = state_.frames[f].pins && !has_fault(Mutant::recycle_ignores_readers);
+        if (state_.frames[f].use != FrameUse::limbo || read)
+            continue;
+        state_.frames[f].use = FrameUse::settling;
+        taken[count++] = f;
+    }
+    count = answer_number(now, static_cast<u8>(count));
+    for (unsigned i = 0; i < count; i++)
+        frames[i] = answer_frame(now, taken[i]);
+    return count;
+}
+
+Holder Driver::holder(u8 page) {
+    const bool now = perform(Step::holder, page);
+    const Page& p = state_.pages[page];
+    const u8 frame = answer_frame(now, p.holder);
+
+    return {frame, unpack(answer_claim(now, p.claim))};
+}
+
+void Driver::set_holder(u8 page, u8 frame, const tiered_claim& claim) {
+    if (!perform(Step::set_holder, page, frame))
+        return;
+    state_.pages[page].holder = frame;
+    state_.pages[page].claim = pack(claim);
+}
+
+void Driver::remove_holder(u8 page) {
+    if (!perform(Step::remove_holder, page))
+        return;
+    state_.pages[page].holder = none;
+    state_.pages[page].claim = packed_free;
+}
+
+tiered_clear Driver::load_clear(u8 page) {
+    const bool now = perform(Step::load_clear, page);
+    const u8 frame = answer_frame(now, state_.stripe(page).unfenced_frame);
+
+    return {frame == none ? TIERED_NO_FRAME : frame};
+}
+
+void Driver::store_clear(u8 page, const tiered_clear& clear) {
+    const u8 frame =
+        clear.unfenced_frame == TIERED_NO_FRAME ? none : static_cast<u8>(clear.unfenced_frame);
+
+    if (perform(Step::store_clear, page, frame))
+        state_.stripe(page).unfenced_frame = frame;
+}
+
+void Driver::publish(u8 page, u8 frame, const tiered_claim& claim) {
+    tiered_clear clear = load_clear(page);
+
+    tiered_claim_publish(&word_map(state_.bounds).words(), &clear, frame, claim);
+    store_clear(page, clear);
+}
+
+void Driver::supersede(u8 page, u8 frame) {
+    tiered_clear clear = load_clear(page);
+
+    tiered_claim_supersede(&word_map(state_.bounds).words(), &clear, frame);
+    store_clear(page, clear);
+}
+
+void Driver::withdraw(u8 page, u8 frame) {
+    tiered_clear clear = load_clear(page);
+
+    tiered_claim_withdraw(&word_map(state_.bounds).words(), &clear, frame);
+    store_clear(page, clear);
+}
+
+void Driver::mark_clean(u8 frame, const tiered_claim& claim) {
+    tiered_claim_mark_clean(&word_map(state_.bounds).words(), frame, claim);
+}
+
+void Driver::settle(const std::array<u32, max_frames>& frames, unsigned count) {
+    tiered_claims_settle(&word_map(state_.bounds).words(), frames.data(), count);
+}
+
+bool Driver::home_busy(u8 page) {
+    const bool now = perform(Step::home_busy, page);
+
+    return answer_number(now, state_.pages[page].home_busy);
+}
+
+void Driver::begin_home_write(u8 page) {
+    if (perform(Step::begin_home_write, page))
+        state_.pages[page].home_busy = true;
+}
+
+void Driver::end_home_write(u8 page) {
+    if (perform(Step::end_home_write, page))
+        state_.pages[page].home_busy = false;
+}
+
+void Driver::disk_write(u8 page, u8 value) {
+    Page& p = state_.pages[page];
+
+    if (perform(Step::disk_submit, page, value)) {
+        if (p.home_in_flight)
+            throw Violation(fmt::format(
+                "two writes of the home of page {} are in flight at once (invariant 6)", page));
+        p.home.store(value);
+        p.home_in_flight = true;
+    }
+    if (perform(Step::disk_complete, page))
+        p.home_in_flight = false;
+}
+
+void Driver::disk_flush() {
+    if (perform(Step::disk_flush_begin)) {
+        for (Page& p : state_.pages) {
+            const unsigned newest = p.home.count - 1u;
+            // A flush answers for the writes that completed before it began.
+            p.home.flush_up_to(cpu_, p.home_in_flight && newest ? newest - 1 : newest);
+            if (p.unflushed)
+                p.covered |= bit(cpu_);
+            if (has_fault(Mutant::flush_forgets_early))
+                p.unflushed = false;
+        }
+    }
+    if (perform(Step::disk_flush_end)) {
+        for (Page& p : state_.pages) {
+            p.home.fence(cpu_);
+            if (p.covered & bit(cpu_))
+                p.unflushed = false;
+            p.covered &= p.unflushed ? static_cast<Mask>(~bit(cpu_)) : Mask{0};
+        }
+    }
+}
+
+u8 Driver::read_home(u8 page) {
+    const bool now = perform(Step::read_home, page);
+
+    return answer_value(now, now ? state_.pages[page].home.newest() : none);
+}
+
+void Driver::note_event(u8 page) {
+    if (perform(Step::note_event, page))
+        state_.pages[page].spoiled = static_cast<Mask>(bit(state_.bounds.cpus) - 1);
+}
+
+void Driver::begin_fill(u8 page) {
+    if (perform(Step::begin_fill, page))
+        state_.pages[page].spoiled &= static_cast<Mask>(~bit(cpu_));
+}
+
+bool Driver::fill_spoiled(u8 page) {
+    const bool now = perform(Step::fill_spoiled, page);
+
+    return answer_number(now, state_.pages[page].spoiled >> cpu_ & 1);
+}
+
+bool Driver::home_unflushed(u8 page) {
+    const bool now = perform(Step::home_unflushed, page);
+
+    return answer_number(now, state_.pages[page].unflushed);
+}
+
+void Driver::mark_unflushed(u8 page) {
+    if (!perform(Step::mark_unflushed, page))
+        return;
+    state_.pages[page].unflushed = true;
+    state_.pages[page].covered = 0;
+}
+
+u8 Driver::begin_write(u8 page) {
+    const bool now = perform(Step::begin_write, page);
+    u8 value = none;
+
+    if (now) {
+        forget_unseen(state_);
+        value = fresh_value(state_, page);
+        state_.pages[page].promise.begin(value);
+    }
+    return answer_value(now, value);
+}
+
+void Driver::acknowledge(u8 page, u8 value) {
+    if (perform(Step::acknowledge, page, value))
+        state_.pages[page].promise.acknowledge(value);
+}
+
+void Driver::acknowledge_durable(u8 page, u8 value) {
+    if (!perform(Step::acknowledge, page, value))
+        return;
+    state_.pages[page].promise.acknowledge(value);
+    state_.pages[page].promise.make_durable(value_id(value));
+}
+
+void Driver::begin_flush() {
+    if (!perform(Step::begin_flush))
+        return;
+    for (Page& p : state_.pages)
+        p.promise.flushing[cpu_] = p.promise.undurable;
+}
+
+void Driver::end_flush() {
+    if (!perform(Step::end_flush))
+        return;
+    for (Page& p : state_.pages) {
+        for (unsigned id = 0; id < max_ids; id++)
+            if (p.promise.flushing[cpu_] & p.promise.undurable & bit(id))
+                p.promise.make_durable(id);
+        p.promise.flushing[cpu_] = 0;
+    }
+}
+
+bool Driver::any_home_unflushed() {
+    const bool now = perform(Step::home_unflushed);
+    bool any = false;
+
+    for (const Page& p : state_.pages)
+        any |= p.unflushed;
+    return answer_number(now, any);
+}
+
+void Driver::index_loaded(const Loaded& loaded) {
+    for (unsigned p = 0; p < state_.bounds.pages; p++) {
+        state_.pages[p].holder = loaded.pages[p].frame;
+        state_.pages[p].claim = loaded.pages[p].claim;
+    }
+    for (u8 f = 0; f < state_.bounds.frames; f++)
+        if (loaded.found[f] == TIERED_FOUND_FREE)
+            release(f);
+}
+
+unsigned Driver::log_old_shadows(const Image& image) {
+    unsigned count = 0;
+
+    for (u8 f = 0; f < state_.bounds.frames; f++) {
+        if (image.primary[f] == image.shadow[f] || has_fault(Mutant::load_keeps_old_shadows))
+            continue;
+        answer_frame(true, f);
+        answer_claim(true, image.primary[f]);
+        count++;
+    }
+    return count;
+}
+
+unsigned Driver::log_losers(const Loaded& loaded) {
+    unsigned count = 0;
+
+    for (u8 f = 0; f < state_.bounds.frames; f++) {
+        if (loaded.found[f] != TIERED_FOUND_LOSER || has_fault(Mutant::load_keeps_losers))
+            continue;
+        answer_frame(true, f);
+        count++;
+    }
+    return count;
+}
+
+void Driver::begin_close() {
+    if (perform(Step::begin_close))
+        state_.opening = true;
+}
+
+void Driver::settle_clear(u8 page) {
+    tiered_clear clear = load_clear(page);
+
+    tiered_clear_settle(&word_map(state_.bounds).words(), &clear);
+    store_clear(page, clear);
+}
+
+void Driver::forget() {
+    if (!perform(Step::forget))
+        return;
+    for (Frame& frame : state_.frames)
+        frame.use = FrameUse::used;
+    for (Page& page : state_.pages) {
+        page.holder = none;
+        page.claim = packed_free;
+        page.unflushed = false;
+        page.covered = page.spoiled = 0;
+    }
+    state_.stripes = {};
+}
+
+Scan Driver::load_words() {
+    const bool now = perform(Step::load_words);
+
+    if (now) {
+        Image image;
+        for (unsigned f = 0; f < state_.bounds.frames; f++) {
+            image.primary[f] = state_.frames[f].primary.newest();
+            image.shadow[f] = state_.frames[f].shadow.newest();
+        }
+        const Loaded loaded = load_image(state_.bounds, image, ScanOrder::ascending);
+
+        index_loaded(loaded);
+        answer_number(true, static_cast<u8>(log_old_shadows(image)));
+        answer_number(true, static_cast<u8>(log_losers(loaded)));
+        frames_read_ = claims_read_ = numbers_read_ = 0;
+    }
+    Scan scan;
+    const unsigned old_shadows = answer_number(false, none);
+
+    for (unsigned i = 0; i < old_shadows; i++) {
+        const u8 frame = answer_frame(false, none);
+        scan.shadows_to_restore.set_differing(frame, answer_claim(false, none));
+    }
+    scan.losers_count = answer_number(false, none);
+    for (unsigned i = 0; i < scan.losers_count; i++)
+        scan.losers[i] = answer_frame(false, none);
+    return scan;
+}
+
+void Driver::restore_shadows(const Scan& scan) {
+    const tiered_words words = word_map(state_.bounds).readable(scan.shadows_to_restore);
+
+    tiered_shadows_restore(&words, 0, words.frames);
+}
+
+// The load works on an idle volume: no stripe remembers anything for it.
+void Driver::clear_loser(u8 frame) {
+    tiered_clear clear{TIERED_NO_FRAME};
+    const tiered_words& words = word_map(state_.bounds).words();
+
+    if (has_fault(Mutant::load_clears_without_fence))
+        tiered_claim_supersede(&words, &clear, frame);
+    else
+        tiered_claim_withdraw(&words, &clear, frame);
+    to_free(frame);
+}
+
+void Driver::opened() {
+    if (perform(Step::opened))
+        state_.opening = false;
+}
+
+void Driver::rely_on_what_is_read() {
+    if (!perform(Step::rely_on_what_is_read))
+        return;
+    for (unsigned p = 0; p < state_.bounds.pages; p++) {
+        const Mask seen = bit(value_id(state_.visible(p)));
+
+        state_.pages[p].promise = Promise{.after_crash = seen, .now = seen, .acknowledged = seen};
+    }
+}
+
+void Driver::pm_store(const __le64* word, __le64 value) {
+    const u32 frame = word_map(state_.bounds).frame(word);
+    tiered_claim claim;
+
+    if (tiered_claim_decode(value, frame, volume_seed, state_.bounds.pages, &claim))
+        throw Violation(fmt::format("frame {} gets a word that does not decode", frame));
+    if (perform(word_map(state_.bounds).is_shadow(word) ? Step::pm_store_shadow : Step::pm_store,
+                static_cast<u8>(frame), pack(claim)))
+        word_map(state_.bounds).cell(state_, word).store(pack(claim));
+}
+
+void Driver::pm_store_around(const __le64* word, __le64 value) {
+    const u32 frame = word_map(state_.bounds).frame(word);
+    tiered_claim claim;
+
+    tiered_claim_decode(value, frame, volume_seed, state_.bounds.pages, &claim);
+    if (!perform(Step::pm_store_around, static_cast<u8>(frame), pack(claim)))
+        return;
+    Cell& cell = word_map(state_.bounds).cell(state_, word);
+
+    cell.store_around(cpu_, pack(claim));
+    cell.undrained = static_cast<u8>(cell.count - 1);
+    cell.undrained_cpu = static_cast<u8>(cpu_);
+}
+
+void Driver::pm_flush(const __le64* word) {
+    const WordMap& map = word_map(state_.bounds);
+
+    if (perform(map.is_shadow(word) ? Step::pm_flush_shadow : Step::pm_flush,
+                static_cast<u8>(map.frame(word))))
+        map.cell(state_, word).flush(cpu_);
+}
+
+void Driver::pm_fence() {
+    if (!perform(Step::pm_fence))
+        return;
+    for (Frame& f : state_.frames) {
+        f.primary.fence(cpu_);
+        f.shadow.fence(cpu_);
+        for (Cell& half : f.data)
+            half.fence(cpu_);
+    }
+}
+
+} // namespace model
+
+// driver/core's shim. The last one is for faulty copies of the protocol only.
+extern "C" {
+
+void tiered_pm_store(__le64* word, __le64 value) {
+    model::running->pm_store(word, value);
+}
+
+void model_pm_store_around(__le64* word, __le64 value) {
+    model::running->pm_store_around(word, value);
+}
+
+void tiered_pm_flush(const __le64* word) {
+    model::running->pm_flush(word);
+}
+
+void tiered_pm_fence(void) {
+    model::running->pm_fence();
+}
+}

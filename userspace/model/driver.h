@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What an operation of the model can do: locks, frames, the index, the claim protocol, homes. Each
+// call is a step that happens once; an operation is run again from its start to reach its next
+// step, and earlier steps then only give their old answers.
+#pragma once
+
+#include "media.h"
+#include "mutants.h"
+#include "protocol.h"
+#include "state.h"
+
+#include <array>
+#include <csetjmp>
+#include <vector>
+
+namespace model {
+
+enum class Step : u8 {
+    lock,
+    unlock,
+    allocate,
+    store_data,
+    read_frame,
+    read_home,
+    holder,
+    set_holder,
+    remove_holder,
+    to_limbo,
+    to_free,
+    pin,
+    unpin,
+    load_clear,
+    store_clear,
+    pm_store,
+    pm_store_shadow,
+    pm_store_around,
+    pm_flush,
+    pm_flush_shadow,
+    pm_fence,
+    home_busy,
+    begin_home_write,
+    end_home_write,
+    disk_submit,
+    disk_complete,
+    disk_flush_begin,
+    disk_flush_end,
+    note_event,
+    begin_fill,
+    fill_spoiled,
+    home_unflushed,
+    mark_unflushed,
+    begin_write,
+    acknowledge,
+    begin_flush,
+    end_flush,
+    take_limbo,
+    begin_close,
+    load_words,
+    forget,
+    opened,
+    rely_on_what_is_read,
+    crash,
+};
+
+// Where another CPU may come in between.
+enum class Grain {
+    coarse, // before everything that makes something durable, visible without a lock, or waits
+    fine,   // also at every store and flush
+};
+
+struct TraceEntry {
+    u8 cpu;
+    Op op;
+    u8 page;
+    Step step;
+    u8 first;
+    u8 second;
+};
+
+struct Holder {
+    u8 frame;
+    tiered_claim claim;
+};
+
+// What the scan of the words leaves to be put right before any I/O.
+struct Scan {
+    WordImage shadows_to_restore;
+    std::array<u8, max_frames> losers{};
+    unsigned losers_count = 0;
+};
+
+class Driver {
+public:
+    Driver(State& state, unsigned cpu, Grain grain, std::vector<TraceEntry>& trace);
+
+    const Bounds& bounds() const { return state_.bounds; }
+    // Runs the operation of this CPU up to its next point.
+    void run();
+
+    void lock(u8 page);
+    void unlock(u8 page);
+
+    u8 allocate(); // or `none`
+    void store_data(u8 frame, u8 value);
+    u8 read_frame(u8 frame);
+    void to_limbo(u8 frame);
+    void to_free(u8 frame);
+    void pin(u8 frame);
+    void unpin(u8 frame);
+    unsigned take_limbo(std::array<u32, max_frames>& frames);
+
+    Holder holder(u8 page);
+    void set_holder(u8 page, u8 frame, const tiered_claim& claim);
+    void remove_holder(u8 page);
+
+    void publish(u8 page, u8 frame, const tiered_claim& claim);
+    void supersede(u8 page, u8 frame);
+    void withdraw(u8 page, u8 frame);
+    void mark_clean(u8 frame, const tiered_claim& claim);
+    void settle(const std::array<u32, max_frames>& frames, unsigned count);
+
+    bool home_busy(u8 page);
+    void begin_home_write(u8 page);
+    void end_home_write(u8 page);
+    void disk_write(u8 page, u8 value);
+    void disk_flush();
+    u8 read_home(u8 page);
+
+    void note_event(u8 page); // a write of the page started or ended
+    void begin_fill(u8 page);
+    bool fill_spoiled(u8 page);
+    bool home_unflushed(u8 page);
+    bool any_home_unflushed();
+    void mark_unflushed(u8 page);
+
+    // What the user sees: a write starts, ends, is durable.
+    u8 begin_write(u8 page);
+    void acknowledge(u8 page, u8 value);
+    void acknowledge_durable(u8 page, u8 value);
+    void begin_flush();
+    void end_flush();
+
+    // Closing the volume, with nothing else under way, and forgetting all that is in DRAM.
+    void begin_close();
+    void settle_clear(u8 page);
+    void forget();
+
+    Scan load_words();
+    void restore_shadows(const Scan& scan);
+    void clear_loser(u8 frame);
+    void opened();
+    void rely_on_what_is_read(); // as users do from the first I/O after a crash on
+
+    // The shim of driver/core ends up here.
+    void pm_store(const __le64* word, __le64 value);
+    void pm_store_around(const __le64* word, __le64 value);
+    void pm_flush(const __le64* word);
+    void pm_fence();
+
+private:
+    bool perform(Step step, u8 first = none, u8 second = none);
+    bool pauses_before(Step step) const;
+    u8 answer_frame(bool performed, u8 frame);
+    u8 answer_value(bool performed, u8 value);
+    u8 answer_claim(bool performed, u8 claim);
+    u8 answer_number(bool performed, u8 number);
+    void release(u8 frame);
+    void index_loaded(const Loaded& loaded);
+    unsigned log_old_shadows(const Image& image);
+    unsigned log_losers(const Loaded& loaded);
+    tiered_clear load_clear(u8 page);
+    void store_clear(u8 page, const tiered_clear& clear);
+
+    State& state_;
+    const unsigned cpu_;
+    Cpu& me_;
+    const Grain grain_;
+    std::vector<TraceEntry>& trace_;
+    std::jmp_buf pause_{};
+    unsigned visited_ = 0;
+    bool progressed_ = false;
+    unsigned frames_read_ = 0;
+    unsigned values_read_ = 0;
+    unsigned claims_read_ = 0;
+    unsigned numbers_read_ = 0;
+};
+
+// The operations, named as in the driver (operations.cpp).
+void run_operation(Driver& driver, Op op, u8 page);
+// Whether starting the operation now would do anything.
+bool can_start(const State& state, Op op, u8 page);
+
+} // namespace model

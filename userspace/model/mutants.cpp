@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The list of faults and the one that is chosen.
+#include "mutants.h"
+
+#include <array>
+
+namespace model {
+
+namespace {
+
+Mutant chosen = Mutant::nothing;
+
+constexpr std::array names{
+    MutantName{Mutant::evict_unindexes_first, "evict-unindexes-first",
+               "evict leaves the index and the lock before the clear is fenced"},
+    MutantName{Mutant::recycle_without_settle, "recycle-without-settle",
+               "limbo frames are reused without tiered_claims_settle()"},
+    MutantName{Mutant::recycle_ignores_readers, "recycle-ignores-readers",
+               "a frame is reused while a write-back copies from it"},
+    MutantName{Mutant::fill_ignores_events, "fill-ignores-events",
+               "a fill does not ask whether the page was written since its read began"},
+    MutantName{Mutant::fill_ignores_unflushed, "fill-ignores-unflushed",
+               "a fill does not ask whether the home was flushed since its last write"},
+    MutantName{Mutant::mark_clean_without_holder_check, "mark-clean-without-holder-check",
+               "a write-back does not ask whether its frame still holds the page"},
+    MutantName{Mutant::version_not_bumped, "version-not-bumped", "an overwrite keeps the version"},
+    MutantName{Mutant::discard_clears_dirty_first, "discard-clears-dirty-first",
+               "a discard withdraws a dirty claim before it zeroes the home"},
+    MutantName{Mutant::discard_zeroes_under_clean, "discard-zeroes-under-clean",
+               "a discard zeroes the home while a clean claim stands"},
+    MutantName{Mutant::discard_without_disk_flush, "discard-without-disk-flush",
+               "a discard does not flush the zeroed home"},
+    MutantName{Mutant::discard_ignores_home_writes, "discard-ignores-home-writes",
+               "a discard writes a home that another write is on its way to"},
+    MutantName{Mutant::writeback_without_disk_flush, "writeback-without-disk-flush",
+               "a write-back marks clean before the disk was flushed"},
+    MutantName{Mutant::writeback_ignores_home_writes, "writeback-ignores-home-writes",
+               "a write-back writes a home that another write is on its way to"},
+    MutantName{Mutant::bypass_of_resident_page, "bypass-of-resident-page",
+               "a write bypasses a page that a frame holds"},
+    MutantName{Mutant::flush_forgets_early, "flush-forgets-early",
+               "a FLUSH forgets the unflushed writes when it starts"},
+    MutantName{Mutant::old_frame_freed_before_publish, "old-frame-freed-before-publish",
+               "an overwrite clears the old claim before the new one is durable"},
+    MutantName{Mutant::data_stored_after_publish, "data-stored-after-publish",
+               "a write publishes its claim before it stores the data"},
+    MutantName{Mutant::load_keeps_losers, "load-keeps-losers",
+               "the load leaves losing claims on media"},
+    MutantName{Mutant::load_clears_losers_first, "load-clears-losers-first",
+               "the load clears losers before the winners' shadows are right"},
+    MutantName{Mutant::load_clears_without_fence, "load-clears-without-fence",
+               "the load clears losing claims and does not fence"},
+    MutantName{Mutant::load_keeps_old_shadows, "load-keeps-old-shadows",
+               "the load leaves shadows that differ from their primaries"},
+    MutantName{Mutant::load_without_disk_flush, "load-without-disk-flush",
+               "the load does not flush what the disk still had in its cache"},
+    MutantName{Mutant::close_forgets_clears, "close-forgets-clears",
+               "closing does not complete the clears that the stripes remember"},
+};
+
+} // namespace
+
+std::span<const MutantName> mutants() {
+    return names;
+}
+
+void choose_mutant(Mutant mutant) {
+    chosen = mutant;
+}
+
+bool has_fault(Mutant mutant) {
+    return chosen == mutant;
+}
+
+} // namespace model

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Faults that the operations of the model can be told to have, so that the checker itself is
+// tested. (Faults of the claim protocol are made from the real source when this folder is built:
+// CMakeLists.txt.)
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace model {
+
+enum class Mutant {
+    nothing,
+    evict_unindexes_first,
+    recycle_without_settle,
+    recycle_ignores_readers,
+    fill_ignores_events,
+    fill_ignores_unflushed,
+    mark_clean_without_holder_check,
+    version_not_bumped,
+    discard_clears_dirty_first,
+    discard_zeroes_under_clean,
+    discard_without_disk_flush,
+    discard_ignores_home_writes,
+    writeback_without_disk_flush,
+    writeback_ignores_home_writes,
+    bypass_of_resident_page,
+    flush_forgets_early,
+    old_frame_freed_before_publish,
+    data_stored_after_publish,
+    load_keeps_losers,
+    load_clears_losers_first,
+    load_clears_without_fence,
+    load_keeps_old_shadows,
+    load_without_disk_flush,
+    close_forgets_clears,
+};
+
+struct MutantName {
+    Mutant mutant;
+    std::string_view name;
+    std::string_view what;
+};
+
+std::span<const MutantName> mutants();
+void choose_mutant(Mutant mutant);
+bool has_fault(Mutant mutant);
+
+} // namespace model

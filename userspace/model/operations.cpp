@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The driver's operations on pages, step by step as the driver performs them. Keep this file and
+// driver/ alike.
+#include "driver.h"
+
+namespace model {
+
+namespace {
+
+u8 next_version(const Holder& old) {
+    if (old.frame == none)
+        return 0;
+    return has_fault(Mutant::version_not_bumped) ? old.claim.version
+                                                 : tiered_version_next(old.claim.version);
+}
+
+// A full-page write: out of place, durable when it ends.
+void write_fast(Driver& driver, u8 page) {
+    driver.lock(page);
+    const u8 frame = driver.allocate();
+    if (frame == none)
+        return driver.unlock(page);
+
+    const u8 value = driver.begin_write(page);
+    driver.note_event(page);
+    if (!has_fault(Mutant::data_stored_after_publish))
+        driver.store_data(frame, value);
+
+    const Holder old = driver.holder(page);
+    const tiered_claim claim{page, TIERED_CLAIM_DIRTY, next_version(old)};
+    if (old.frame != none && has_fault(Mutant::old_frame_freed_before_publish))
+        driver.withdraw(page, old.frame);
+    driver.publish(page, frame, claim);
+    if (has_fault(Mutant::data_stored_after_publish))
+        driver.store_data(frame, value);
+    driver.set_holder(page, frame, claim);
+    driver.acknowledge_durable(page, value);
+
+    if (old.frame != none) {
+        driver.supersede(page, old.frame);
+        driver.to_limbo(old.frame);
+    }
+    driver.note_event(page);
+    driver.unlock(page);
+}
+
+bool fill_is_current(Driver& driver, u8 page) {
+    if (driver.holder(page).frame != none || driver.home_busy(page))
+        return false;
+    if (driver.fill_spoiled(page) && !has_fault(Mutant::fill_ignores_events))
+        return false;
+    return !driver.home_unflushed(page) || has_fault(Mutant::fill_ignores_unflushed);
+}
+
+// Makes a page resident from a read of its home that is passing.
+void fill_clean(Driver& driver, u8 page) {
+    driver.begin_fill(page);
+    const u8 value = driver.read_home(page);
+
+    driver.lock(page);
+    const u8 frame = fill_is_current(driver, page) ? driver.allocate() : none;
+    if (frame != none) {
+        const tiered_claim claim{page, TIERED_CLAIM_CLEAN, 0};
+
+        driver.store_data(frame, value);
+        driver.publish(page, frame, claim);
+        driver.set_holder(page, frame, claim);
+    }
+    driver.unlock(page);
+}
+
+// A write to the home of a page that is not resident: durable after a FLUSH.
+void bypass_write(Driver& driver, u8 page) {
+    driver.lock(page);
+    const bool resident =
+        driver.holder(page).frame != none && !has_fault(Mutant::bypass_of_resident_page);
+    if (resident || driver.home_busy(page))
+        return driver.unlock(page);
+    const u8 value = driver.begin_write(page);
+    driver.begin_home_write(page);
+    driver.note_event(page);
+    driver.unlock(page);
+
+    driver.disk_write(page, value);
+
+    driver.lock(page);
+    driver.mark_unflushed(page);
+    driver.end_home_write(page);
+    driver.note_event(page);
+    driver.unlock(page);
+    driver.acknowledge(page, value);
+}
+
+// FLUSH from the user.
+void flush(Driver& driver) {
+    driver.begin_flush();
+    if (driver.any_home_unflushed())
+        driver.disk_flush();
+    driver.end_flush();
+}
+
+// Copies a dirty frame to its home and marks it clean.
+void writeback(Driver& driver, u8 page) {
+    driver.lock(page);
+    const Holder dirty = driver.holder(page);
+    const bool busy = driver.home_busy(page) && !has_fault(Mutant::writeback_ignores_home_writes);
+    if (dirty.frame == none || dirty.claim.state != TIERED_CLAIM_DIRTY || busy)
+        return driver.unlock(page);
+    driver.begin_home_write(page);
+    driver.note_event(page);
+    driver.pin(dirty.frame);
+    driver.unlock(page);
+
+    driver.disk_write(page, driver.read_frame(dirty.frame));
+    if (!has_fault(Mutant::writeback_without_disk_flush))
+        driver.disk_flush();
+
+    driver.lock(page);
+    const bool still_holder = driver.holder(page).frame == dirty.frame;
+    if (still_holder || has_fault(Mutant::mark_clean_without_holder_check)) {
+        tiered_claim clean = dirty.claim;
+
+        driver.mark_clean(dirty.frame, clean);
+        clean.state = TIERED_CLAIM_CLEAN;
+        driver.set_holder(page, dirty.frame, clean);
+    }
+    driver.unpin(dirty.frame);
+    driver.end_home_write(page);
+    driver.note_event(page);
+    driver.unlock(page);
+}
+
+// Frees the frame of a clean page.
+void evict(Driver& driver, u8 page) {
+    driver.lock(page);
+    const Holder clean = driver.holder(page);
+    if (clean.frame == none || clean.claim.state != TIERED_CLAIM_CLEAN)
+        return driver.unlock(page);
+    if (has_fault(Mutant::evict_unindexes_first)) {
+        driver.remove_holder(page);
+        driver.unlock(page);
+        driver.withdraw(page, clean.frame);
+        return driver.to_limbo(clean.frame);
+    }
+    driver.withdraw(page, clean.frame);
+    driver.remove_holder(page);
+    driver.to_limbo(clean.frame);
+    driver.unlock(page);
+}
+
+void clear_holder(Driver& driver, u8 page) {
+    const Holder old = driver.holder(page);
+
+    if (old.frame == none)
+        return;
+    driver.withdraw(page, old.frame);
+    driver.remove_holder(page);
+    driver.to_limbo(old.frame);
+}
+
+// While zeroes are on their way home, no clean claim may stand: it says that the home is the same.
+// But a dirty claim must: without it the home's older contents would come back.
+bool clears_before_zeroing(Driver& driver, u8 page) {
+    const Holder old = driver.holder(page);
+
+    if (old.frame == none)
+        return false;
+    if (old.claim.state == TIERED_CLAIM_CLEAN)
+        return !has_fault(Mutant::discard_zeroes_under_clean);
+    return has_fault(Mutant::discard_clears_dirty_first);
+}
+
+// Discard and write-zeroes: zeroes are contents like any other, and durable when it ends.
+void discard(Driver& driver, u8 page) {
+    driver.lock(page);
+    if (driver.home_busy(page) && !has_fault(Mutant::discard_ignores_home_writes))
+        return driver.unlock(page);
+    const u8 zeroes = driver.begin_write(page);
+    driver.begin_home_write(page);
+    driver.note_event(page);
+    if (clears_before_zeroing(driver, page))
+        clear_holder(driver, page);
+    driver.unlock(page);
+
+    driver.disk_write(page, zeroes);
+    if (!has_fault(Mutant::discard_without_disk_flush))
+        driver.disk_flush();
+
+    driver.lock(page);
+    clear_holder(driver, page);
+    driver.end_home_write(page);
+    driver.note_event(page);
+    driver.acknowledge_durable(page, zeroes);
+    driver.unlock(page);
+}
+
+// Makes frames in limbo free again, on whichever CPU.
+void recycle(Driver& driver) {
+    std::array<u32, max_frames> frames{};
+    const unsigned count = driver.take_limbo(frames);
+
+    if (!has_fault(Mutant::recycle_without_settle))
+        driver.settle(frames, count);
+    for (unsigned i = 0; i < count; i++)
+        driver.to_free(static_cast<u8>(frames[i]));
+}
+
+void clear_losers(Driver& driver, const Scan& scan) {
+    for (unsigned i = 0; i < scan.losers_count; i++)
+        driver.clear_loser(scan.losers[i]);
+}
+
+// What is on media becomes the index. Shadows first: while the shadow of a winner is old, its loser
+// is all that would speak for the page if the winner's primary went bad.
+void load(Driver& driver) {
+    const Scan scan = driver.load_words();
+
+    if (has_fault(Mutant::load_clears_losers_first))
+        clear_losers(driver, scan);
+    driver.restore_shadows(scan);
+    if (!has_fault(Mutant::load_clears_losers_first))
+        clear_losers(driver, scan);
+    // What was written to the disk before may not be flushed; from here on the index knows.
+    if (!has_fault(Mutant::load_without_disk_flush))
+        driver.disk_flush();
+    driver.opened();
+}
+
+void open_after_crash(Driver& driver) {
+    load(driver);
+    driver.rely_on_what_is_read();
+}
+
+// The volume is closed and opened again while the machine runs: words are read back as the caches
+// have them, durable or not.
+void reopen(Driver& driver) {
+    driver.begin_close();
+    for (u8 page = 0; page < driver.bounds().stripes; page++)
+        if (!has_fault(Mutant::close_forgets_clears))
+            driver.settle_clear(page);
+    driver.forget();
+    load(driver);
+}
+
+// So that there is an end: a home takes no more bypassing writes before it is flushed.
+constexpr unsigned most_unflushed = 2;
+
+bool any_free(const State& state) {
+    for (unsigned f = 0; f < state.bounds.frames; f++)
+        if (state.frames[f].use == FrameUse::free)
+            return true;
+    return false;
+}
+
+bool any_to_recycle(const State& state) {
+    for (unsigned f = 0; f < state.bounds.frames; f++)
+        if (state.frames[f].use == FrameUse::limbo &&
+            (!state.frames[f].pins || has_fault(Mutant::recycle_ignores_readers)))
+            return true;
+    return false;
+}
+
+bool all_idle(const State& state) {
+    for (const Cpu& cpu : state.cpus)
+        if (cpu.op != Op::idle)
+            return false;
+    return true;
+}
+
+bool any_undurable(const State& state) {
+    for (const Page& page : state.pages)
+        if (page.promise.undurable)
+            return true;
+    return false;
+}
+
+} // namespace
+
+void run_operation(Driver& driver, Op op, u8 page) {
+    switch (op) {
+    case Op::idle:
+        return;
+    case Op::write_fast:
+        return write_fast(driver, page);
+    case Op::fill_clean:
+        return fill_clean(driver, page);
+    case Op::bypass_write:
+        return bypass_write(driver, page);
+    case Op::flush:
+        return flush(driver);
+    case Op::writeback:
+        return writeback(driver, page);
+    case Op::evict:
+        return evict(driver, page);
+    case Op::discard:
+        return discard(driver, page);
+    case Op::recycle:
+        return recycle(driver);
+    case Op::open_after_crash:
+        return open_after_crash(driver);
+    case Op::reopen:
+        return reopen(driver);
+    }
+}
+
+bool can_start(const State& state, Op op, u8 page) {
+    const Page& p = state.pages[page];
+    const bool unlocked = state.stripe(page).locked_by == none;
+    const tiered_claim claim = unpack(p.claim);
+
+    switch (op) {
+    case Op::idle:
+    case Op::open_after_crash:
+        return false;
+    case Op::reopen:
+        return all_idle(state);
+    case Op::write_fast:
+        return unlocked && any_free(state);
+    case Op::fill_clean:
+        return p.holder == none && any_free(state);
+    case Op::bypass_write:
+        return unlocked && !p.home_busy && p.home.count <= most_unflushed &&
+               (p.holder == none || has_fault(Mutant::bypass_of_resident_page));
+    case Op::flush:
+        return any_undurable(state);
+    case Op::writeback:
+        return unlocked && claim.state == TIERED_CLAIM_DIRTY &&
+               (!p.home_busy || has_fault(Mutant::writeback_ignores_home_writes));
+    case Op::evict:
+        return unlocked && claim.state == TIERED_CLAIM_CLEAN;
+    case Op::discard:
+        return unlocked && (!p.home_busy || has_fault(Mutant::discard_ignores_home_writes));
+    case Op::recycle:
+        return any_to_recycle(state);
+    }
+    return false;
+}
+
+} // namespace model

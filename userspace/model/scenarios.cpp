@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The bounds of each exploration.
+#include "scenarios.h"
+
+#include <utility>
+
+namespace model {
+
+namespace {
+
+using Starts = std::array<Start, max_pages>;
+
+constexpr Starts none_resident{Start::absent, Start::absent};
+constexpr Starts dirty_and_clean{Start::dirty, Start::clean};
+constexpr Starts both_dirty{Start::dirty, Start::dirty};
+
+constexpr Bounds shared_stripe{.cpus = 2, .pages = 2, .stripes = 1, .frames = 4};
+constexpr Bounds one_page{.cpus = 2, .pages = 1, .stripes = 1, .frames = 3};
+constexpr Bounds two_stripes{.cpus = 2, .pages = 2, .stripes = 2, .frames = 4};
+
+// With `frames` frames, the first few enough to run short of them and the last enough never to.
+Bounds with_frames(Bounds bounds, unsigned frames) {
+    bounds.frames = frames;
+    return bounds;
+}
+
+Bounds with_cpus(Bounds bounds, unsigned cpus) {
+    bounds.cpus = cpus;
+    return bounds;
+}
+
+Scenario scenario(std::string name, const Bounds& bounds, const Starts& start, unsigned operations,
+                  unsigned crashes, Grain grain = Grain::coarse) {
+    return {std::move(name), bounds, start, operations, crashes, grain};
+}
+
+} // namespace
+
+std::vector<Scenario> short_scenarios() {
+    return {
+        scenario("one-page", one_page, both_dirty, any_number, any_number),
+        scenario("shared-stripe", shared_stripe, dirty_and_clean, 5, 1),
+        scenario("two-stripes", two_stripes, dirty_and_clean, 5, 1),
+        scenario("from-empty", shared_stripe, none_resident, 5, 1),
+        scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 5, 1),
+        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 3, 0),
+        scenario("two-crashes", shared_stripe, dirty_and_clean, 4, 2),
+        scenario("every-store", two_stripes, dirty_and_clean, 3, 1, Grain::fine),
+    };
+}
+
+std::vector<Scenario> deep_scenarios() {
+    return {
+        scenario("shared-stripe", shared_stripe, dirty_and_clean, 7, 1),
+        scenario("two-stripes", two_stripes, dirty_and_clean, 6, 1),
+        scenario("from-empty", shared_stripe, none_resident, 7, 1),
+        scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 7, 1),
+        scenario("many-frames", with_frames(two_stripes, 6), dirty_and_clean, 6, 1),
+        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 4, 1),
+        scenario("two-crashes", shared_stripe, dirty_and_clean, 5, 3),
+        scenario("every-store", two_stripes, dirty_and_clean, 4, 1, Grain::fine),
+    };
+}
+
+} // namespace model

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The rules of persistence for one cell, the promises of one page, and small questions about a
+// state.
+#include "state.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace model {
+
+u8 pack(const tiered_claim& claim) {
+    if (!tiered_claim_holds_page(&claim))
+        return packed_free;
+    return static_cast<u8>(0x80 | claim.page << 6 | claim.state << 4 | claim.version);
+}
+
+tiered_claim unpack(u8 packed) {
+    if (packed == packed_free)
+        return {.page = 0, .state = TIERED_CLAIM_FREE, .version = 0};
+    return {.page = packed >> 6 & 1u,
+            .state = static_cast<tiered_claim_state>(packed >> 4 & 3),
+            .version = static_cast<u8>(packed & 15)};
+}
+
+void Cell::reset(u8 value) {
+    *this = Cell{};
+    values[0] = value;
+}
+
+void Cell::store(u8 value) {
+    if (newest() == value && !undrained)
+        return;
+    if (count == depth)
+        throw std::logic_error("a cell holds more undurable values than the model has room for");
+    values[count++] = value;
+}
+
+void Cell::store_around(unsigned cpu, u8 value) {
+    store(value);
+    pending[cpu] = static_cast<u8>(count - 1);
+}
+
+void Cell::flush_up_to(unsigned cpu, unsigned newest_covered) {
+    pending[cpu] = static_cast<u8>(std::max<unsigned>(pending[cpu], newest_covered));
+}
+
+void Cell::flush(unsigned cpu) {
+    const bool foreign = undrained && undrained_cpu != cpu;
+
+    flush_up_to(cpu, foreign ? undrained - 1u : count - 1u);
+}
+
+void Cell::fence(unsigned cpu) {
+    const u8 now_durable = pending[cpu];
+
+    if (!now_durable)
+        return;
+    std::shift_left(values.begin(), values.end(), now_durable);
+    std::fill(values.end() - now_durable, values.end(), u8{0});
+    count = static_cast<u8>(count - now_durable);
+    for (u8& index : pending)
+        index = static_cast<u8>(std::max(0, index - now_durable));
+    undrained = static_cast<u8>(std::max(0, undrained - now_durable));
+    if (!undrained)
+        undrained_cpu = 0;
+}
+
+void Promise::begin(u8 value) {
+    const unsigned id = value_id(value);
+
+    before[id] = acknowledged;
+    after_crash |= bit(id);
+    now |= bit(id);
+}
+
+void Promise::acknowledge(u8 value) {
+    const unsigned id = value_id(value);
+
+    acknowledged |= bit(id);
+    undurable |= bit(id);
+    now = static_cast<Mask>(now & ~before[id]);
+}
+
+void Promise::make_durable(unsigned id) {
+    after_crash = static_cast<Mask>(after_crash & ~before[id]);
+    undurable = static_cast<Mask>(undurable & ~bit(id));
+    before[id] = 0;
+}
+
+u8 frame_contents(const Frame& frame) {
+    const u8 first = frame.data[0].newest();
+
+    return first == frame.data[1].newest() ? first : torn;
+}
+
+u8 State::visible(unsigned page) const {
+    const Page& p = pages[page];
+
+    return p.holder == none ? p.home.newest() : frame_contents(frames[p.holder]);
+}
+
+namespace {
+
+struct Mentions {
+    std::array<Mask, max_pages> ids{};
+
+    void add(u8 value) {
+        if (value < max_pages * max_ids)
+            ids[value / max_ids] |= bit(value_id(value));
+    }
+    void add(const Cell& cell) {
+        for (unsigned i = 0; i < cell.count; i++)
+            add(cell.values[i]);
+    }
+};
+
+Mentions mentions(const State& state) {
+    Mentions found;
+
+    for (unsigned f = 0; f < state.bounds.frames; f++)
+        for (const Cell& half : state.frames[f].data)
+            found.add(half);
+    for (unsigned p = 0; p < state.bounds.pages; p++)
+        found.add(state.pages[p].home);
+    for (unsigned c = 0; c < state.bounds.cpus; c++)
+        for (unsigned i = 0; i < state.cpus[c].values_count; i++)
+            found.add(state.cpus[c].values[i]);
+    return found;
+}
+
+} // namespace
+
+u8 fresh_value(const State& state, unsigned page) {
+    const Mask taken = mentions(state).ids[page];
+
+    for (unsigned id = 0; id < max_ids; id++)
+        if (!(taken & bit(id)))
+            return make_value(page, id);
+    throw std::logic_error("a page has more distinct contents than the model has room for");
+}
+
+void forget_unseen(State& state) {
+    const Mentions seen = mentions(state);
+
+    for (unsigned p = 0; p < state.bounds.pages; p++) {
+        Promise& promise = state.pages[p].promise;
+        const Mask keep = seen.ids[p];
+
+        promise.after_crash &= keep;
+        promise.now &= keep;
+        promise.acknowledged &= keep;
+        promise.undurable &= keep;
+        for (Mask& mask : promise.flushing)
+            mask &= keep;
+        for (unsigned id = 0; id < max_ids; id++)
+            promise.before[id] &= keep & bit(id) ? keep : Mask{0};
+    }
+}
+
+} // namespace model

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The modelled world: what is on media, what the CPUs have not drained yet, what the driver keeps
+// in DRAM, and what the users of the volume were promised. A State is plain data, copied at every
+// step.
+#pragma once
+
+#include "claim.h"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace model {
+
+constexpr unsigned max_cpus = 3;
+constexpr unsigned max_pages = 2;
+constexpr unsigned max_frames = 6;
+constexpr unsigned max_ids = 12; // contents of one page that can be told apart at one time
+constexpr u8 none = 0xff;
+
+// Contents of a page or of half a frame: the page they were written to and which write it was.
+constexpr u8 garbage = 0xf0; // a free frame's: never right to see
+constexpr u8 torn = 0xf1;    // a home whose last write the crash cut in two
+constexpr u8 make_value(unsigned page, unsigned id) {
+    return static_cast<u8>(page * max_ids + id);
+}
+constexpr unsigned value_id(u8 value) {
+    return value % max_ids;
+}
+constexpr bool value_of_page(u8 value, unsigned page) {
+    return value < max_pages * max_ids && value / max_ids == page;
+}
+using Mask = uint16_t;
+constexpr Mask bit(unsigned number) {
+    return static_cast<Mask>(1u << number);
+}
+
+// A claim in one byte, so that states stay small.
+u8 pack(const tiered_claim& claim);
+tiered_claim unpack(u8 packed);
+constexpr u8 packed_free = 0;
+
+// Eight bytes (or half a frame, or a home): every value that a crash now could leave, oldest first.
+// The first is durable, the last is what a load reads.
+struct Cell {
+    static constexpr unsigned depth = 6;
+    std::array<u8, depth> values{};
+    u8 count = 1;
+    std::array<u8, max_cpus>
+        pending{};        // the value that this CPU's next fence makes durable; 0: none
+    u8 undrained = 0;     // a word stored around the cache by...
+    u8 undrained_cpu = 0; // ...this CPU, which no other CPU can drain
+
+    u8 durable() const { return values[0]; }
+    u8 newest() const { return values[count - 1]; }
+    bool settled() const { return count == 1; }
+    void reset(u8 value);
+    void store(u8 value);                      // through the cache
+    void store_around(unsigned cpu, u8 value); // non-temporal
+    void flush(unsigned cpu);                  // clwb
+    void flush_up_to(unsigned cpu, unsigned newest_covered);
+    void fence(unsigned cpu); // sfence
+};
+
+enum class FrameUse : u8 { free, used, limbo, settling };
+
+struct Frame {
+    Cell primary;
+    Cell shadow;
+    std::array<Cell, 2> data; // two halves, so that a torn frame shows
+    FrameUse use = FrameUse::free;
+    u8 pins = 0; // readers that a recycling must wait for
+};
+
+// What the users of one page were promised. Masks are of write numbers (value_id).
+struct Promise {
+    Mask after_crash = 0;               // writes that may be seen after a crash now
+    Mask now = 0;                       // writes that may be read now
+    Mask acknowledged = 0;              // writes that have ended
+    Mask undurable = 0;                 // ended, and waiting for a FLUSH
+    std::array<Mask, max_ids> before{}; // writes that had ended when this one started
+    std::array<Mask, max_cpus>
+        flushing{}; // of `undurable`, those that the FLUSH on this CPU answers for
+
+    void begin(u8 value);
+    void acknowledge(u8 value);
+    void make_durable(unsigned id);
+};
+
+struct Page {
+    // driver
+    u8 holder = none;       // the index: the frame that holds this page
+    u8 claim = packed_free; // its claim
+    bool home_busy = false; // a home write is in flight
+    bool unflushed = false; // the home was written by a bypass and not flushed since
+    Mask covered = 0;       // CPUs whose running disk flush answers for `unflushed`
+    Mask spoiled = 0;       // CPUs whose running fill must be dropped
+    // disk
+    Cell home;
+    bool home_in_flight = false; // submitted, not completed
+    // users
+    Promise promise;
+};
+
+struct Stripe {
+    u8 locked_by = none;
+    u8 unfenced_frame = none;
+};
+
+enum class Op : u8 {
+    idle,
+    write_fast,
+    fill_clean,
+    bypass_write,
+    flush,
+    writeback,
+    evict,
+    discard,
+    recycle,
+    open_after_crash,
+    reopen,
+};
+
+// Where one CPU stands in its operation: how many steps it made and what it learnt in them. An
+// operation is run again from its start to make its next step.
+struct Cpu {
+    static constexpr unsigned log_size = 12;
+    Op op = Op::idle;
+    u8 page = none;
+    u8 steps = 0;
+    u8 waits_for_lock = none; // the page whose stripe the next step locks
+    u8 frames_count = 0;
+    u8 values_count = 0;
+    u8 claims_count = 0;
+    u8 numbers_count = 0;
+    std::array<u8, log_size> frames{};
+    std::array<u8, log_size> values{};
+    std::array<u8, log_size> claims{};
+    std::array<u8, log_size> numbers{};
+};
+
+struct Bounds {
+    unsigned cpus = 2;
+    unsigned pages = 2;
+    unsigned stripes = 1;
+    unsigned frames = 4;
+};
+
+struct State {
+    Bounds bounds;
+    bool crashed = false; // what a crash sees: no DRAM
+    bool opening = false; // after a crash, before the volume is open
+    std::array<Frame, max_frames> frames{};
+    std::array<Page, max_pages> pages{};
+    std::array<Stripe, max_pages> stripes{};
+    std::array<Cpu, max_cpus> cpus{};
+
+    Stripe& stripe(unsigned page) { return stripes[page % bounds.stripes]; }
+    const Stripe& stripe(unsigned page) const { return stripes[page % bounds.stripes]; }
+    // What a read of the page gets.
+    u8 visible(unsigned page) const;
+};
+
+u8 frame_contents(const Frame& frame);
+
+// A write number of `page` that nothing in the state mentions any more.
+u8 fresh_value(const State& state, unsigned page);
+// Drops write numbers that can never be seen again from the promises.
+void forget_unseen(State& state);
+// The same for states that differ only in the names of frames, write numbers, CPUs and pages.
+uint64_t canonical_hash(const State& state);
+
+} // namespace model
