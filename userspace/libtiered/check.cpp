@@ -179,7 +179,7 @@ private:
     void judge_losers() {
         if (!results_.losers.empty())
             say(severity::note,
-                "{} older claims of pages that have a newer one (normal after a crash; the next "
+                "older claims of pages that have a newer one: {} (normal after a crash; the next "
                 "open "
                 "clears them)",
                 count_text(results_.losers.size()));
@@ -203,8 +203,7 @@ private:
     }
 
     void judge_damaged(const odd_frame& odd) {
-        const bool shadow_reads = shadow_of(odd.frame).has_value();
-        if (!shadow_reads) {
+        if (!claim_in(tables_.shadow, odd.frame)) {
             say(severity::damage,
                 "the word of frame {} is damaged and so is its shadow; if it was dirty, a page has "
                 "lost its newest contents, and which one cannot be told",
@@ -255,18 +254,21 @@ private:
         std::uint64_t damaged = 0;
         std::uint64_t behind = 0;
         for (std::uint32_t frame = 0; frame < sb_.frames(); frame++) {
-            if (tables_.primary[frame] == tables_.shadow[frame])
+            if (tables_.primary[frame] == tables_.shadow[frame] ||
+                !claim_in(tables_.primary, frame))
                 continue;
-            if (!shadow_of(frame))
-                damaged++;
-            else
+            if (claim_in(tables_.shadow, frame))
                 behind++;
+            else
+                damaged++;
         }
         if (damaged > 0)
-            say(severity::repairable, "{} shadow words are damaged; the next open writes them anew",
+            say(severity::repairable, "damaged shadow words: {} (the next open writes them anew)",
                 count_text(damaged));
         if (behind > 0)
-            say(severity::note, "{} shadow words differ from their primary (normal after a crash)",
+            say(severity::note,
+                "shadow words behind their frame's word: {} (normal after a crash; the next open "
+                "writes them anew)",
                 count_text(behind));
     }
 
@@ -281,10 +283,10 @@ private:
         });
     }
 
-    std::optional<tiered_claim> shadow_of(std::uint32_t frame) const {
+    std::optional<tiered_claim> claim_in(const std::vector<__le64>& table,
+                                         std::uint32_t frame) const {
         tiered_claim claim{};
-        if (tiered_claim_decode(tables_.shadow[frame], frame, tables_.view.seed, tables_.view.pages,
-                                &claim))
+        if (tiered_claim_decode(table[frame], frame, tables_.view.seed, tables_.view.pages, &claim))
             return std::nullopt;
         return claim;
     }

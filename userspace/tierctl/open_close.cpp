@@ -50,6 +50,12 @@ void require_not_open_elsewhere(const std::string& uuid) {
             fail("this volume is open already, as /dev/mapper/{}", device.name);
 }
 
+/// The driver claims both tiers, and could only say that it cannot have one.
+void require_free_tier(const std::string& path) {
+    if (const std::string user = user_of(inspect_block_device(path)); !user.empty())
+        fail("{} {}; free it first", path, user);
+}
+
 std::string capacity_of(const found_volume& volume, const std::string& named_by_user) {
     if (named_by_user.empty())
         return find_capacity(volume);
@@ -64,7 +70,9 @@ void create_volume(const found_volume& volume, const std::string& parameters, bo
         create_dm_device(name, dm_uuid_prefix + volume.sb.uuid(), volume.sb.volume_sectors(),
                          parameters, read_only);
     } catch (const error& e) {
-        const std::string reason = driver_reason(log.messages());
+        std::string reason = driver_reason(log.messages());
+        if (reason.starts_with(name + ": "))
+            reason.erase(0, name.size() + 2);
         fail("the volume '{}' cannot be opened: {}", name, reason.empty() ? e.what() : reason);
     }
 }
@@ -77,6 +85,8 @@ int open(const open_options& options) {
     const found_volume volume = require_volume(options.name);
     require_not_open_elsewhere(dm_uuid_prefix + volume.sb.uuid());
     const std::string capacity = capacity_of(volume, options.capacity);
+    require_free_tier(volume.fast_path);
+    require_free_tier(capacity);
     create_volume(volume,
                   fmt::format("{} 1 {}{}", volume.fast_path, capacity,
                               options.read_only ? " 1 read_only" : ""),

@@ -54,9 +54,10 @@ std::vector<list_entry> list_entries(const scan_result& scan) {
         entries.push_back(
             {volume.name, volume.uuid, volume.status.state, volume.fast_path, volume.size_bytes});
     }
+    const std::size_t open_ones = entries.size();
     for (const found_volume& found : scan.volumes)
-        if (std::ranges::none_of(
-                entries, [&](const list_entry& entry) { return entry.uuid == found.sb.uuid(); }))
+        if (std::none_of(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(open_ones),
+                         [&](const list_entry& entry) { return entry.fast == found.fast_path; }))
             entries.push_back({found.sb.name(), found.sb.uuid(), "closed", found.fast_path,
                                found.sb.volume_bytes()});
     return entries;
