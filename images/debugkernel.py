@@ -80,7 +80,8 @@ def _configure(tree: Path) -> None:
 
 def _make(tree: Path) -> None:
     """Build, and tell now and then how far it is. It yields to all else on the machine."""
-    command = ["nice", "-n", "19", "make", "-C", str(tree), f"-j{os.cpu_count() or 1}"]
+    command = ["nice", "-n", "19", "make", "-C", str(tree), f"-j{os.cpu_count() or 1}",
+               "KBUILD_BUILD_USER=images", "KBUILD_BUILD_HOST=build"]
     tail: deque[str] = deque(maxlen=40)
     with subprocess.Popen([*command, "bzImage", "modules"], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
