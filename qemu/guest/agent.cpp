@@ -474,6 +474,8 @@ int main() {
         die(path.c_str());
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("HOME", "/root", 1);
+    // No udev runs here: without this libdevmapper leaves the nodes in /dev/mapper to it.
+    setenv("DM_DISABLE_UDEV", "1", 1);
     send(ToHost::ready, 0);
     for (;;)
         serve(signals);

@@ -13,20 +13,28 @@ import sys
 
 BYTES = 4096
 CRC_OFFSET = 16
+TIERS_OFFSET = 1024
 FIELDS = {
     "version": (20, "<I"), "generation": (24, "<Q"), "incompat": (32, "<I"), "ro_compat": (36, "<I"), "flags": (44, "<I"),
     "volume_sectors": (152, "<Q"), "fast_bytes": (160, "<Q"), "frames_total": (168, "<Q"), "words_offset": (176, "<Q"),
-    "shadow_offset": (184, "<Q"), "frames_offset": (192, "<Q"), "frame_bytes": (200, "<I"), "tiers_count": (209, "<B"),
+    "shadow_offset": (184, "<Q"), "frames_offset": (192, "<Q"), "frame_bytes": (200, "<I"), "tiers_count": (209, "<B"), "tier_sectors": (TIERS_OFFSET + 16, "<Q"),
 }
+
+
+def _table_entry(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+TABLE = [_table_entry(byte) for byte in range(256)]
 
 
 def crc32c(data: bytes) -> int:
     """CRC32C with seed ~0 and no final inversion."""
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 0xFF]
     return crc
 
 

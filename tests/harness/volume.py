@@ -97,10 +97,10 @@ class Volume:
             time.sleep(0.2)
 
     def sha256(self, path: str | None = None) -> str:
-        """The checksum of the volume's contents, or of another device's, past the page cache."""
+        """The checksum of the volume's contents, or of another device's, as they are below the page cache."""
         device = path or self.path
-        return self.vm.run(f"blockdev --flushbufs {device}; dd if={device} bs=1M iflag=direct status=none | sha256sum",
-                           timeout=120).stdout.split()[0]
+        # Not through a pipe from dd: the two processors would wake each other up for each piece, which emulation makes dear.
+        return self.vm.run(f"blockdev --flushbufs {device}; sha256sum {device}", timeout=120).stdout.split()[0]
 
     def check(self, *allowed: int, options: str = "") -> None:
         """Require tierctl check of the closed volume to end with one of `allowed` (0 by default)."""

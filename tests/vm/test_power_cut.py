@@ -15,7 +15,7 @@ from qemu import VM, Running
 from tests.harness import fio, volume
 from tests.harness.settings import Settings
 
-MACHINE = pytest.mark.vm(nvdimm="16M", disks="256M")
+MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 WRITERS = 4
 REGIONS = "40M"  # of guest/acks.py
 FLUSH_LOOP = "while dmsetup message v0 0 flush; do sleep 0.05; done"
@@ -48,7 +48,7 @@ def _start(vm: VM, load: Load) -> list[Running]:
     if load.flushing:
         others.append(vm.spawn(FLUSH_LOOP))
     if load.reading:
-        others.append(fio.start(vm, "/dev/mapper/v0", rw="randread", bs="4k", iodepth=4, offset="48M", size="128M",
+        others.append(fio.start(vm, "/dev/mapper/v0", rw="randread", bs="4k", iodepth=4, offset="48M", size="48M",
                                 time_based=True, runtime=600))
     return others
 

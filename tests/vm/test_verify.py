@@ -14,7 +14,7 @@ from tests.harness.settings import Settings
 SOAK_SECONDS = 600
 
 
-@pytest.mark.vm(nvdimm="16M", disks="256M")
+@pytest.mark.vm(nvdimm="16M", disks="96M")
 @pytest.mark.limit(120)
 def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings) -> None:
     v = volume.make(vm)
@@ -33,7 +33,7 @@ def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings) -> N
     v.close()
 
 
-@pytest.mark.vm(nvdimm="16M", disks="256M")
+@pytest.mark.vm(nvdimm="16M", disks="96M")
 @pytest.mark.parametrize("admission", ["all", "none"])
 def test_mixed_reads_and_writes_verify(vm: VM, rng: random.Random, admission: str) -> None:
     v = volume.make(vm)
