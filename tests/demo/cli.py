@@ -93,6 +93,7 @@ def _run(options: argparse.Namespace) -> int:
     state = story.fresh(options.build / "state")
     (options.build / "console.log").unlink(missing_ok=True)
     diary = Diary(options.build / "demo.log")
+    diary.say("preparing the kernel, the guest and the module")
     with ThreadPoolExecutor(1) as pool:
         vm = VM(plan.machine(options.kernel, options.accel, state), options.build)
         goods = pool.submit(prepare, options.kernel, amounts, options.build)
@@ -122,7 +123,10 @@ def main() -> int:
     try:
         with _claim(options.build):
             return _run(options)
-    except (VMError, images.Problem, Busy) as error:
+    except VMError as error:
+        print(f"demo: {error}\nLogs are in {options.build}.", file=sys.stderr)
+        return COULD_NOT_RUN
+    except (images.Problem, Busy) as error:
         print(f"demo: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     except OSError as error:
