@@ -95,8 +95,9 @@ std::vector<std::string> split_words(std::string_view text) {
 std::optional<std::string> read_text_file(const std::string& path) {
     std::ifstream file(path);
     std::ostringstream text;
-    // An attribute in sysfs may open and then refuse to be read: a disk without a serial number does. Extracting
-    // into a stream buffer reports that as a failure of the file, where an iterator would throw.
+    // An attribute in sysfs may open and then refuse to be read: a disk without a serial number
+    // does. Extracting into a stream buffer reports that as a failure of the file, where an
+    // iterator would throw.
     if (!(file >> text.rdbuf()) && !file.eof())
         return std::nullopt;
     return std::string(trimmed(text.str()));

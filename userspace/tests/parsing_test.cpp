@@ -100,6 +100,14 @@ TEST(Text, ShowsSizesAndCounts) {
     EXPECT_EQ("18,446,744,073,709,551,615", count_text(~0ull));
 }
 
+TEST(Text, ReadsSmallFilesAndSaysWhenItCannot) {
+    EXPECT_TRUE(read_text_file("/proc/self/comm"));
+    EXPECT_EQ("", read_text_file("/dev/null"));
+    EXPECT_FALSE(read_text_file("/no/such/file"));
+    // Opens, but every read fails: as an attribute in /sys that the hardware does not have.
+    EXPECT_FALSE(read_text_file("/"));
+}
+
 TEST(Text, PadsAndCutsFields) {
     std::array<std::uint8_t, 4> field{9, 9, 9, 9};
     store_padded(field, "ab");

@@ -43,14 +43,14 @@ TEST(Superblock, IsBelievedAsMade) {
     expect_in_range(sb, fast_bytes);
 }
 
-TEST(Superblock, IsNotBelievedWithAnyBitFlipped) {
+TEST(Superblock, IsNotBelievedWithAnyByteChanged) {
     tiered_superblock_disk sb = good();
     auto* bytes = reinterpret_cast<std::uint8_t*>(&sb);
     for (std::size_t at = 0; at < sizeof(sb); at++)
-        for (const std::uint8_t flip : {1, 2, 4, 8, 16, 32, 64, 128, 255}) {
-            bytes[at] ^= flip;
+        for (const int flip : {1 << at % 8, 0xff}) {
+            bytes[at] ^= static_cast<std::uint8_t>(flip);
             ASSERT_NE(nullptr, tiered_superblock_fault(&sb, fast_bytes)) << "byte " << at;
-            bytes[at] ^= flip;
+            bytes[at] ^= static_cast<std::uint8_t>(flip);
         }
 }
 
@@ -58,7 +58,7 @@ TEST(Superblock, WithARightChecksumIsStillInRange) {
     std::mt19937_64 random(3);
     constexpr std::size_t fields_end = offsetof(tiered_superblock_disk, reserved1);
     std::size_t believed = 0;
-    for (int i = 0; i < 30'000; i++) {
+    for (int i = 0; i < 10'000; i++) {
         tiered_superblock_disk sb = good();
         auto* bytes = reinterpret_cast<std::uint8_t*>(&sb);
         for (std::uint64_t changes = 1 + random() % 3; changes > 0; changes--)
