@@ -119,7 +119,8 @@ std::string figures_text(const Scenario& scenario, const Figures& figures, doubl
                        scenario.bounds.frames, count_text(scenario.operations, scenario.operations),
                        count_text(scenario.crashes, scenario.operations),
                        scenario.grain == Grain::fine ? "fine" : "coarse", figures.states,
-                       figures.steps, figures.crash_points, figures.images, figures.longest,
+                       figures.steps, figures.crash_points, figures.images,
+                       scenario.operations == any_number ? "-" : std::to_string(figures.longest),
                        fmt::format("{:.1f}", seconds));
 }
 

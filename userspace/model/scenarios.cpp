@@ -18,7 +18,6 @@ constexpr Bounds shared_stripe{.cpus = 2, .pages = 2, .stripes = 1, .frames = 4}
 constexpr Bounds one_page{.cpus = 2, .pages = 1, .stripes = 1, .frames = 3};
 constexpr Bounds two_stripes{.cpus = 2, .pages = 2, .stripes = 2, .frames = 4};
 
-// With `frames` frames, the first few enough to run short of them and the last enough never to.
 Bounds with_frames(Bounds bounds, unsigned frames) {
     bounds.frames = frames;
     return bounds;
@@ -39,26 +38,29 @@ Scenario scenario(std::string name, const Bounds& bounds, const Starts& start, u
 std::vector<Scenario> short_scenarios() {
     return {
         scenario("one-page", one_page, both_dirty, any_number, any_number),
+        scenario("one-page-every-store", one_page, both_dirty, any_number, any_number, Grain::fine),
         scenario("shared-stripe", shared_stripe, dirty_and_clean, 5, 1),
-        scenario("two-stripes", two_stripes, dirty_and_clean, 5, 1),
+        scenario("two-stripes", two_stripes, dirty_and_clean, 6, 1),
         scenario("from-empty", shared_stripe, none_resident, 5, 1),
         scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 5, 1),
-        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 3, 0),
+        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 4, 1),
         scenario("two-crashes", shared_stripe, dirty_and_clean, 4, 2),
-        scenario("every-store", two_stripes, dirty_and_clean, 3, 1, Grain::fine),
+        scenario("every-store", two_stripes, dirty_and_clean, 4, 1, Grain::fine),
     };
 }
 
 std::vector<Scenario> deep_scenarios() {
     return {
+        scenario("one-page-many-frames", with_frames(one_page, 5), both_dirty, any_number,
+                 any_number),
+        scenario("one-page-three-cpus", with_cpus(one_page, 3), both_dirty, any_number, any_number),
         scenario("shared-stripe", shared_stripe, dirty_and_clean, 7, 1),
-        scenario("two-stripes", two_stripes, dirty_and_clean, 6, 1),
-        scenario("from-empty", shared_stripe, none_resident, 7, 1),
+        scenario("two-stripes", two_stripes, dirty_and_clean, 7, 1),
         scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 7, 1),
         scenario("many-frames", with_frames(two_stripes, 6), dirty_and_clean, 6, 1),
-        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 4, 1),
-        scenario("two-crashes", shared_stripe, dirty_and_clean, 5, 3),
-        scenario("every-store", two_stripes, dirty_and_clean, 4, 1, Grain::fine),
+        scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 5, 1),
+        scenario("two-crashes", shared_stripe, dirty_and_clean, 6, 3),
+        scenario("every-store", shared_stripe, dirty_and_clean, 5, 1, Grain::fine),
     };
 }
 
