@@ -2,11 +2,12 @@
 """Acknowledged writes: what a program was told is durable must be there after a power cut.
 
     acks.py write DEVICE SEED     runs until it is killed; prints "WRITER BATCH" when a batch was acknowledged
-    acks.py verify DEVICE SEED ACKED...   looks at the device; ACKED is the last batch acknowledged, a number a writer
+    acks.py verify DEVICE SEED ACKED...   looks at the device; ACKED is each writer's last batch acknowledged
 
-Each writer has a region of its own and issues batches of writes and discards, one batch after the other. Batch n of
-a writer is a function of the seed, so the verifier knows all that was ever written. A sector says which writer and
-batch wrote it. A batch is acknowledged after fdatasync, or, when it is a single O_DSYNC write, by its completion.
+Each writer has a region of its own and issues batches of writes and discards, one after the other. Batch n of
+a writer is a function of the seed, so the verifier knows all that was ever written. A sector says which
+writer and batch wrote it. A batch is acknowledged after fdatasync, or, when it is a single O_DSYNC write, by
+its completion.
 """
 from __future__ import annotations
 
@@ -40,6 +41,7 @@ ZEROES = bytes(SECTOR)
 @dataclass(frozen=True)
 class Step:
     """A write or a discard of some sectors of the region."""
+
     first: int
     count: int
     discard: bool
@@ -53,6 +55,7 @@ class Step:
 @dataclass(frozen=True)
 class Batch:
     """What is acknowledged together; sectors are written once at most."""
+
     steps: tuple[Step, ...]
     dsync: bool
 
@@ -100,7 +103,9 @@ def batch_of(data: bytes, writer: int, sector: int) -> int:
         return 0
     magic, found_writer, batch, found_sector, _ = HEADER.unpack_from(data)
     if magic != MAGIC or found_writer != writer or found_sector != sector:
-        raise ValueError(f"foreign data: writer {found_writer}, batch {batch}, sector {found_sector}, magic {magic!r}")
+        raise ValueError(
+            f"foreign data: writer {found_writer}, batch {batch}, sector {found_sector}, magic {magic!r}"
+        )
     if data != sector_data(writer, batch, sector):
         raise ValueError(f"a mix: the head is of batch {batch}")
     return int(batch)
@@ -114,7 +119,7 @@ def _discard(fd: int, offset: int, length: int) -> None:
 
 
 def write(device: str, seed: str, writer: int, durable: Any) -> None:
-    """One writer, until the machine dies. `durable` has, by sector, the batch whose data is acknowledged there."""
+    """One writer, until the machine dies. `durable` has, by sector, the batch that is acknowledged there."""
     plain = os.open(device, os.O_RDWR | os.O_DIRECT)
     dsync = os.open(device, os.O_RDWR | os.O_DIRECT | os.O_DSYNC)
     buffer = mmap.mmap(-1, max(SIZES))
@@ -125,7 +130,9 @@ def write(device: str, seed: str, writer: int, durable: Any) -> None:
             if step.discard:
                 _discard(plain, offset, length)
                 continue
-            buffer[:length] = b"".join(sector_data(writer, number, sector) for sector in range(step.first, step.end))
+            buffer[:length] = b"".join(
+                sector_data(writer, number, sector) for sector in range(step.first, step.end)
+            )
             done = os.pwrite(dsync if batch.dsync else plain, memoryview(buffer)[:length], offset)
             assert done == length, f"wrote {done} of {length} bytes"
         if not batch.dsync:
@@ -137,7 +144,7 @@ def write(device: str, seed: str, writer: int, durable: Any) -> None:
 
 
 def read(device: str, writer: int, durable: Any) -> None:
-    """Reads a writer's sectors at random while it writes: never a mix, never older than what was acknowledged before."""
+    """Reads sectors at random while they are written: never a mix, never older than what was acknowledged."""
     fd = os.open(device, os.O_RDONLY | os.O_DIRECT)
     buffer = mmap.mmap(-1, PAGE)
     rng = random.Random()
@@ -156,7 +163,9 @@ def read(device: str, writer: int, durable: Any) -> None:
         while found == 0 and durable[sector] == before and time.monotonic() < deadline:
             time.sleep(0.01)
         if found or durable[sector] == before:
-            return _complain(f"reader: sector {sector} of writer {writer} is of batch {found}, acknowledged was {before}")
+            return _complain(
+                f"reader: sector {sector} of writer {writer} is of batch {found}, acknowledged was {before}"
+            )
 
 
 def _complain(text: str) -> None:
@@ -195,6 +204,7 @@ def _numbers_found(data: bytes, writer: int) -> list[int]:
 @dataclass(frozen=True)
 class Later:
     """A batch that was not acknowledged: it may be there in part, page by page."""
+
     number: int
     step: Step
 
@@ -205,8 +215,8 @@ class Later:
 
 
 def verify_writer(data: bytes, seed: str, writer: int, acked: int) -> tuple[int, int]:
-    """Compare a region with what must and what may be there. Returns the last batch found, and how many sectors hold
-    data of batches that were not acknowledged."""
+    """Compare a region with what must and what may be there. Returns the last batch found, and how many
+    sectors hold data of batches that were not acknowledged."""
     found = _numbers_found(data, writer)
     # A batch is begun when the one before it was acknowledged, whether or not the host heard of it.
     acked = max(acked, max(found) - 1)
@@ -226,9 +236,13 @@ def verify_writer(data: bytes, seed: str, writer: int, acked: int) -> tuple[int,
             continue
         extra += 1
         if not any(one.step.first <= sector < one.step.end and one.value == have for one in later):
-            raise SystemExit(f"sector {sector} of writer {writer} is of batch {have}, but batch {want} was acknowledged "
-                             f"there (in all {acked})")
-    _check_whole_pages(found, expected, [one for one in later if one.number == acked + 1 and not one.step.discard], writer)
+            raise SystemExit(
+                f"sector {sector} of writer {writer} is of batch {have}, but batch {want} was acknowledged "
+                f"there (in all {acked})"
+            )
+    _check_whole_pages(
+        found, expected, [one for one in later if one.number == acked + 1 and not one.step.discard], writer
+    )
     return max(found), extra
 
 
@@ -239,8 +253,10 @@ def _check_whole_pages(found: list[int], expected: list[int], later: list[Later]
         for at in range(first, one.step.end - SECTORS_PER_PAGE + 1, SECTORS_PER_PAGE):
             new = [found[at + i] == one.number for i in range(SECTORS_PER_PAGE)]
             if any(new) and not all(new):
-                raise SystemExit(f"the page at sector {at} of writer {writer} is half of batch {one.number}: "
-                                 f"{found[at:at + SECTORS_PER_PAGE]}, before {expected[at:at + SECTORS_PER_PAGE]}")
+                raise SystemExit(
+                    f"the page at sector {at} of writer {writer} is half of batch {one.number}: "
+                    f"{found[at:at + SECTORS_PER_PAGE]}, before {expected[at:at + SECTORS_PER_PAGE]}"
+                )
 
 
 def verify(device: str, seed: str, acked: list[int]) -> None:
@@ -251,7 +267,10 @@ def verify(device: str, seed: str, acked: list[int]) -> None:
         done = os.preadv(fd, [buffer], writer * REGION)
         assert done == REGION, f"read {done} of {REGION} bytes"
         last, extra = verify_writer(buffer[:], seed, writer, acked[writer])
-        print(f"writer {writer}: {acked[writer]} batches acknowledged, {last} found, {extra} sectors of later ones")
+        print(
+            f"writer {writer}: {acked[writer]} batches acknowledged, {last} found, "
+            f"{extra} sectors of later ones"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random requests against a model in memory: against_model.py DEVICE SEED COUNT MEGABYTES
 
-Reads and writes of 512 bytes to 256 KiB at any sector, with and without O_DSYNC, and discards of whole pages; each
-read is compared with the model, and everything once more at the end.
+Reads and writes of 512 bytes to 256 KiB at any sector, with and without O_DSYNC, and discards of whole pages;
+each read is compared with the model, and everything once more at the end.
 """
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Target:
 
     def write(self, offset: int, data: bytes, durable: bool) -> None:
         """Write, and remember."""
-        self.buffer[:len(data)] = data
-        done = os.pwrite(self.dsync if durable else self.plain, memoryview(self.buffer)[:len(data)], offset)
+        self.buffer[: len(data)] = data
+        done = os.pwrite(self.dsync if durable else self.plain, memoryview(self.buffer)[: len(data)], offset)
         assert done == len(data), f"wrote {done} of {len(data)} bytes at {offset}"
         self.model[offset:offset + len(data)] = data
 
@@ -42,8 +42,10 @@ class Target:
         assert done == length, f"read {done} of {length} bytes at {offset}"
         if self.buffer[:length] != self.model[offset:offset + length]:
             wrong = next(at for at in range(length) if self.buffer[at] != self.model[offset + at])
-            raise SystemExit(f"byte {offset + wrong} is {self.buffer[wrong]}, written was {self.model[offset + wrong]} "
-                             f"(read of {length} bytes at {offset})")
+            raise SystemExit(
+                f"byte {offset + wrong} is {self.buffer[wrong]}, written was {self.model[offset + wrong]} "
+                f"(read of {length} bytes at {offset})"
+            )
 
     def discard(self, offset: int, length: int) -> None:
         """Discard whole pages, which then read as zeroes."""

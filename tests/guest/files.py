@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files that were fsync'd must be there after a power cut.
 
-    files.py write FOLDER SEED           runs until it is killed; prints the number of each operation that is durable
+    files.py write FOLDER SEED           runs until it is killed; prints the number of each durable operation
     files.py verify FOLDER SEED ACKED    looks at the folder; ACKED is the last operation acknowledged
 
-Operation n writes, replaces or removes one file and is durable after fsync of the file and of the folder. It is a
-function of the seed, and the contents of a file begin with the number of the operation that wrote it.
+Operation n writes, replaces or removes one file and is durable after fsync of the file and of the folder. It
+is a function of the seed, and the contents of a file begin with the number of the operation that wrote it.
 """
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ UNHEARD = 200
 @dataclass(frozen=True)
 class Operation:
     """What happens to a file; no size: it is removed."""
+
     name: str
     size: int | None
     replace: bool
@@ -109,7 +110,9 @@ def verify(folder: Path, seed: str, acked: int) -> None:
     for name, want in expected.items():
         have = found[name]
         if have != want and have not in later[name]:
-            raise SystemExit(f"{name} is of operation {have}, but operation {want} was durable (in all {acked})")
+            raise SystemExit(
+                f"{name} is of operation {have}, but operation {want} was durable (in all {acked})"
+            )
     print(f"{acked} operations durable, {sum(number is not None for number in found.values())} files right")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RWF_NOWAIT on a device: nowait.py DEVICE read|write; prints how many requests were done and how many said EAGAIN.
+"""RWF_NOWAIT on a device: nowait.py DEVICE read|write; prints how many were done, how many said EAGAIN.
 
 Whatever is done must be right: it is compared with what an ordinary request reads.
 """

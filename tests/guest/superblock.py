@@ -15,9 +15,20 @@ BYTES = 4096
 CRC_OFFSET = 16
 TIERS_OFFSET = 1024
 FIELDS = {
-    "version": (20, "<I"), "generation": (24, "<Q"), "incompat": (32, "<I"), "ro_compat": (36, "<I"), "flags": (44, "<I"),
-    "volume_sectors": (152, "<Q"), "fast_bytes": (160, "<Q"), "frames_total": (168, "<Q"), "words_offset": (176, "<Q"),
-    "shadow_offset": (184, "<Q"), "frames_offset": (192, "<Q"), "frame_bytes": (200, "<I"), "tiers_count": (209, "<B"), "tier_sectors": (TIERS_OFFSET + 16, "<Q"),
+    "version": (20, "<I"),
+    "generation": (24, "<Q"),
+    "incompat": (32, "<I"),
+    "ro_compat": (36, "<I"),
+    "flags": (44, "<I"),
+    "volume_sectors": (152, "<Q"),
+    "fast_bytes": (160, "<Q"),
+    "frames_total": (168, "<Q"),
+    "words_offset": (176, "<Q"),
+    "shadow_offset": (184, "<Q"),
+    "frames_offset": (192, "<Q"),
+    "frame_bytes": (200, "<I"),
+    "tiers_count": (209, "<B"),
+    "tier_sectors": (TIERS_OFFSET + 16, "<Q"),
 }
 
 

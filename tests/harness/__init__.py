@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the tests of this project share: machines by shape, the gate on the kernel's log, outcomes, soak stamps."""
+"""What the tests share: machines by shape, the gate on the kernel's log, outcomes, soak stamps."""

@@ -10,10 +10,11 @@ from qemu import VM, Running
 MIXED_SIZES = "512/15:1k/5:4k/40:12k/5:16k/10:64k/20:1m/5"
 
 
-def command(device: str, **options: object) -> str:
+def command(device: str, **options: Any) -> str:
     """A fio command of one job on a device; an option with the value True is a flag."""
     words = ["fio", "--name=job", f"--filename={device}", "--direct=1", "--output-format=json"]
-    for name, value in {"ioengine": "libaio", **options}.items():
+    chosen: dict[str, Any] = {"ioengine": "libaio", **options}
+    for name, value in chosen.items():
         words.append(f"--{name}" if value is True else f"--{name}={value}")
     return " ".join(words)
 
@@ -26,12 +27,12 @@ def _job(stdout: str) -> dict[str, Any]:
     return job
 
 
-def run(vm: VM, device: str, timeout: float = 60.0, **options: object) -> dict[str, Any]:
+def run(vm: VM, device: str, timeout: float = 60.0, **options: Any) -> dict[str, Any]:
     """Run a job and return what fio reports of it."""
     return _job(vm.run(command(device, **options), timeout=timeout).stdout)
 
 
-def start(vm: VM, device: str, **options: object) -> Running:
+def start(vm: VM, device: str, **options: Any) -> Running:
     """Start a job in the background; end() waits for it."""
     return vm.spawn(command(device, **options))
 
@@ -41,7 +42,15 @@ def end(running: Running, timeout: float = 60.0) -> dict[str, Any]:
     return _job(running.wait(timeout, check=True).stdout)
 
 
-def verify_options(seed: int, size: str, **options: object) -> dict[str, object]:
+def verify_options(seed: int, size: str, **options: Any) -> dict[str, Any]:
     """Options of a job that writes in mixed sizes at QD 16 and verifies every byte."""
-    return {"rw": "randwrite", "bssplit": MIXED_SIZES, "iodepth": 16, "size": size, "verify": "crc32c",
-            "verify_fatal": 1, "randseed": seed, **options}
+    return {
+        "rw": "randwrite",
+        "bssplit": MIXED_SIZES,
+        "iodepth": 16,
+        "size": size,
+        "verify": "crc32c",
+        "verify_fatal": 1,
+        "randseed": seed,
+        **options,
+    }

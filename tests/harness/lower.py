@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A disk below a volume that can be told to fail: a mapped device over the real one, its table exchanged as needed."""
+"""A disk below a volume that can be told to fail: a mapped device over the real one, its table exchanged."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ NAME = "lower"
 @dataclass(frozen=True)
 class Lower:
     """The mapped device, over the whole of `disk` or over its first `sectors`."""
+
     vm: VM
     disk: str
     sectors: int
@@ -24,12 +25,12 @@ class Lower:
         return f"/dev/mapper/{NAME}"
 
     def _load(self, target: str) -> None:
-        # Without --noflush a suspend would wait for the volume's requests, which may wait for us.
-        self.vm.run(f"dmsetup suspend --nolockfs --noflush {NAME} && dmsetup load {NAME} --table '0 {self.sectors} {target}' && "
-                    f"dmsetup resume {NAME}")
+        self.hold()
+        self.vm.run(f"dmsetup load {NAME} --table '0 {self.sectors} {target}' && dmsetup resume {NAME}")
 
     def hold(self) -> None:
         """Keep everything waiting, until another table is loaded."""
+        # Without --noflush a suspend would wait for the volume's requests, which may wait for us.
         self.vm.run(f"dmsetup suspend --nolockfs --noflush {NAME}")
 
     def work(self) -> None:
@@ -46,8 +47,8 @@ class Lower:
 
     def open(self, v: Volume, options: str = "") -> None:
         """Open a volume that was formatted over the disk with this device in the disk's place."""
-        counted = f"{len(options.split())} {options}" if options else ""
-        self.vm.run(f"dmsetup create {v.name} --table '0 {self.sectors} tiered {v.fast} 1 {self.path} {counted}'")
+        table = f"0 {self.sectors} tiered {v.fast} 1 {self.path} {len(options.split())} {options}"
+        self.vm.run(f"dmsetup create {v.name} --table '{table}'")
 
     def remove(self) -> None:
         """Take the mapped device away."""
@@ -62,7 +63,7 @@ def below(v: Volume, sectors: int | None = None) -> Lower:
 
 
 def leave_dirty(v: Volume, pages: int) -> None:
-    """Write random data to the first pages of a new volume and leave it closed with just these pages dirty."""
+    """Write random data to the first pages of a new volume and leave it closed with just these dirty."""
     lower = below(v)
     lower.open(v, "admission all")
     lower.hold()  # what is written home in idle moments gets nowhere, and fails in the end

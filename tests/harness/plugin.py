@@ -6,9 +6,9 @@ import contextlib
 import random
 import re
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import images
 import pytest
@@ -34,10 +34,19 @@ SOAK_STRETCH = 60.0
 TAIL_LINES = 40
 
 MARKERS = (
-    "vm(nvdimm, disks, kernel, smp, mem, icount, cpu, append, fresh): the machine that the test drives by the fixture `vm`",
+    "vm(nvdimm, disks, kernel, smp, mem, icount, cpu, append, fresh): the machine behind the fixture `vm`",
     "expects_log(regex, reason): lines of the kernel's log that the test provokes on purpose",
     "limit(seconds): how long the test may take, counted for KVM",
 )
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _hook(**options: bool) -> Callable[[Function], Function]:
+    """pytest.hookimpl with a type, which it has not in every version."""
+    mark: Callable[[Function], Function] = pytest.hookimpl(**options)
+    return mark
 
 
 class TroubleInLog(Exception):
@@ -63,7 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = settings.read(config)
     config.stash[SETTINGS] = chosen
     config.stash[POOL] = pool.Pool(chosen.logs)
-    config.stash[OUTCOMES] = {}
+    outcomes: dict[str, int] = {}
+    config.stash[OUTCOMES] = outcomes
     config.stash[DONE] = 0
     try:
         config.stash[ALLOWED] = skips.read(chosen.allowed_skips)
@@ -83,8 +93,10 @@ def pytest_report_header(config: pytest.Config) -> str:
         pytest.exit(str(error), returncode=3)
     machine.close()
     verdict = machine.verdict
-    return (f"QEMU {process.version(spec.qemu)} | accel={verdict.accel} ({verdict.reason}) | "
-            f"kernel {machine.release} | seed {chosen.seed}{' | soak' if chosen.soak else ''}")
+    return (
+        f"QEMU {process.version(spec.qemu)} | accel={verdict.accel} ({verdict.reason}) | "
+        f"kernel {machine.release} | seed {chosen.seed}{' | soak' if chosen.soak else ''}"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -98,21 +110,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         shape_of = {item: shapes.of(item, chosen) for item in items}
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    order: dict[Spec | None, int] = {}
+    if chosen.kernel != settings.DEFAULT_KERNEL:
+        others = {item for item, shape in shape_of.items() if shape and shape.spec.kernel != chosen.kernel}
+        _leave_out(config, items, others)
+    order: dict[Spec, int] = {}
     for item in items:
         shape = shape_of[item]
         if shape is not None:
             order.setdefault(shape.spec, len(order))
-    # What drives no machine of the pool comes last.
-    items.sort(key=lambda item: order[shape.spec] if (shape := shape_of[item]) else len(order))
+
+    def place(item: pytest.Item) -> int:
+        # What drives no machine of the pool comes last.
+        shape = shape_of[item]
+        return order[shape.spec] if shape else len(order)
+
+    items.sort(key=place)
 
 
-@pytest.hookimpl(hookwrapper=True)
+def _leave_out(config: pytest.Config, items: list[pytest.Item], others: set[pytest.Item]) -> None:
+    """A run on a kernel of one's choice is about that kernel alone."""
+    config.hook.pytest_deselected(items=[item for item in items if item in others])
+    items[:] = [item for item in items if item not in others]
+
+
+@_hook(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, None]:
     """A module that skips itself as a whole skips tests that no list names."""
     outcome = yield
     report: pytest.CollectReport = outcome.get_result()
-    if report.outcome == "skipped" and not _may_skip(collector.config, collector.nodeid, _skip_reason(report.longrepr)):
+    if report.outcome != "skipped":
+        return
+    if not _may_skip(collector.config, collector.nodeid, _skip_reason(report.longrepr)):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped, but is not in the list of tests that may be."
 
@@ -120,7 +148,8 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End the last machine. A soak in which everything had passed before has passed."""
     session.config.stash[POOL].discard()
-    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.stash[DONE]:
+    done: int = session.config.stash[DONE]
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and done:
         session.exitstatus = pytest.ExitCode.OK
 
 
@@ -131,7 +160,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if done:
         terminalreporter.line(f"{done} tests of this soak passed in an earlier run")
     if outcomes:
-        terminalreporter.line("outcomes: " + ", ".join(f"{count} {word}" for word, count in sorted(outcomes.items())))
+        words = ", ".join(f"{count} {word}" for word, count in sorted(outcomes.items()))
+        terminalreporter.line(f"outcomes: {words}")
 
 
 # ---- one test ---------------------------------------------------------------------------------
@@ -160,9 +190,9 @@ def _time_limit(item: pytest.Item) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.hookimpl(tryfirst=True)
+@_hook(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    """Call the test within its time limit, then look at the kernel's log: the test is red when the gate is."""
+    """Call the test within its time limit, then look at the kernel's log."""
     names = pyfuncitem._fixtureinfo.argnames
     with _time_limit(pyfuncitem):
         pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
@@ -203,15 +233,16 @@ def _word(report: pytest.TestReport, error: BaseException | None) -> str:
     return "lost" if isinstance(error, (LostVM, BootError)) else "failed"
 
 
-@pytest.hookimpl(hookwrapper=True)
+@_hook(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Name the outcome, refuse skips that are not listed, show the console of what failed."""
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and not _may_skip(item.config, item.nodeid, _skip_reason(report.longrepr)):
+    reason = _skip_reason(report.longrepr) if report.skipped else ""
+    if report.skipped and not _may_skip(item.config, item.nodeid, reason):
+        list_name = item.config.stash[SETTINGS].allowed_skips.name
         report.outcome = "failed"
-        report.longrepr = (f"The test was skipped, but {item.config.stash[SETTINGS].allowed_skips.name} does not list it: "
-                           f"{_skip_reason(report.longrepr)}")
+        report.longrepr = f"The test was skipped, but {list_name} does not list it: {reason}"
     report.word = _word(report, call.excinfo.value if call.excinfo else None)
     if report.failed:
         _note_failure(item, report)
@@ -223,12 +254,14 @@ def _note_failure(item: pytest.Item, report: Any) -> None:
     item.stash[FAILED] = True
     outcomes = item.config.stash[OUTCOMES]
     outcomes[report.word] = outcomes.get(report.word, 0) + 1
-    for properties in (item.user_properties, report.user_properties):  # of later reports of this test, and of this one
+    # Those of the test are copied into each of its reports when that is made.
+    for properties in (item.user_properties, report.user_properties):
         properties.append(("outcome", report.word))
     lines = _log_of(item).splitlines()
     if not lines:
         return
-    path = item.config.stash[SETTINGS].logs / "failed" / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', item.nodeid)}.log"
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", item.nodeid)
+    path = item.config.stash[SETTINGS].logs / "failed" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     report.sections.append((f"console, its last lines (all in {path})", "\n".join(lines[-TAIL_LINES:])))

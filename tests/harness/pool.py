@@ -12,25 +12,6 @@ from tests.harness.shapes import Shape
 
 # Bits of /proc/sys/kernel/tainted that a module from outside the tree sets by being loaded.
 OUT_OF_TREE = 1 << 12 | 1 << 13
-# Leaves the machine as it was after its boot: nothing mounted, no mapped device, no module, empty devices.
-CLEAN = r"""
-set -e
-cd /
-awk '$2 ~ "^/mnt/" && $2 != "/mnt/share" && $2 != "/mnt/lower" {print $2}' /proc/mounts | sort -r | xargs -r umount
-tries=0
-while dmsetup info -c --noheadings -o name 2>/dev/null | grep -q -v '^No devices'; do
-	names=$(dmsetup info -c --noheadings -o name --sort open)
-	for name in $names; do dmsetup remove "$name" 2>/tmp/remove.log || true; done
-	tries=$((tries + 1))
-	[ $tries -lt 8 ] || { echo "a mapped device cannot be removed: $(cat /tmp/remove.log)" >&2; exit 1; }
-done
-if [ -e /sys/module/dm_tiered ]; then rmmod dm_tiered; fi
-for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
-for pmem in /dev/pmem?; do
-	[ ! -b $pmem ] || dd if=/dev/zero of=$pmem bs=64K count=1 oflag=direct conv=fsync status=none
-done
-rm -rf /tmp/* /mnt/test
-"""
 
 
 class Pool:
@@ -43,7 +24,7 @@ class Pool:
         self._used: set[Path] = set()
 
     def get(self, shape: Shape) -> VM:
-        """A machine of this shape, booted and clean, with the module loaded and the guest's scripts in /root."""
+        """A machine of this shape, booted and clean, with the module loaded."""
         if self._vm is not None and (self._shape != shape or shape.fresh or not self._vm.alive):
             self.discard()
         if self._vm is None:
@@ -73,17 +54,17 @@ class Pool:
 
 
 def prepare(vm: VM) -> None:
-    """What every boot needs before a test can use it: the module, and the scripts of tests/guest in /root/tests."""
+    """What every boot needs before a test can use it: the module, and tests/guest as /root/tests."""
     vm.run("modprobe dm-tiered && mkdir -p /root/tests /mnt/test")
     if vm.run("ls /root/tests").stdout.split():
         return
-    for script in sorted(GUEST.glob("*.py")):
+    for script in sorted(path for path in GUEST.iterdir() if path.is_file()):
         vm.put(script, f"/root/tests/{script.name}")
 
 
 def clean(vm: VM) -> None:
     """Undo what a test did. That everything can be removed, the module too, is itself a requirement."""
-    vm.run(CLEAN)
+    vm.run("sh /root/tests/clean.sh")
 
 
 def taint(vm: VM) -> int:

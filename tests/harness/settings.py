@@ -17,6 +17,7 @@ GUEST = CHECKOUT / "tests" / "guest"
 @dataclass(frozen=True)
 class Settings:
     """One run of the suite."""
+
     kernel: str
     accel: str
     seed: int
@@ -41,8 +42,12 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=int, default=None, help="seed of every random choice (default: a new one)")
     group.addoption("--soak", action="store_true", help="long counts, and go on where an earlier soak ended")
     group.addoption("--logs", type=Path, default=BUILD / "vm", help="folder for the machines' console logs")
-    group.addoption("--allowed-skips", type=Path, default=CHECKOUT / "tests" / "allowed-skips.txt",
-                    help="file with the tests that may be skipped")
+    group.addoption(
+        "--allowed-skips",
+        type=Path,
+        default=CHECKOUT / "tests" / "allowed-skips.txt",
+        help="file with the tests that may be skipped",
+    )
 
 
 def read(config: pytest.Config) -> Settings:

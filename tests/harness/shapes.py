@@ -16,6 +16,7 @@ from tests.harness.settings import Settings
 @dataclass(frozen=True)
 class Shape:
     """A machine, and whether the test wants it to itself."""
+
     spec: Spec
     fresh: bool
 
@@ -23,9 +24,13 @@ class Shape:
     def name(self) -> str:
         """A name for the folder with this machine's logs."""
         spec = self.spec
-        parts = [spec.kernel, f"smp{spec.smp}", spec.mem,
-                 *(f"nvdimm-{nvdimm.size}" for nvdimm in spec.nvdimms),
-                 *(f"disk-{disk.size}{_limits(disk.iops, disk.bps)}" for disk in spec.disks)]
+        parts = [
+            spec.kernel,
+            f"smp{spec.smp}",
+            spec.mem,
+            *(f"nvdimm-{nvdimm.size}" for nvdimm in spec.nvdimms),
+            *(f"disk-{disk.size}{_limits(disk.iops, disk.bps)}" for disk in spec.disks),
+        ]
         if spec.icount:
             parts.append("icount")
         return re.sub(r"[^A-Za-z0-9.-]+", "-", "_".join(parts))
@@ -39,13 +44,30 @@ def _list(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _build(settings: Settings, *, nvdimm: str | Iterable[str] = (), disks: str | Iterable[str] = (),
-           kernel: str | None = None, smp: int = 2, mem: str = "1G", icount: bool = False, cpu: str = "max",
-           append: str = "", fresh: bool = False) -> Shape:
-    spec = Spec(kernel=kernel or settings.kernel, smp=1 if icount else smp, mem=mem,
-                nvdimms=tuple(parse_nvdimm(text) for text in _list(nvdimm)),
-                disks=tuple(parse_disk(text) for text in _list(disks)),
-                accel=settings.accel if not icount else "tcg", icount=icount, cpu=cpu, append=append)
+def _build(
+    settings: Settings,
+    *,
+    nvdimm: str | Iterable[str] = (),
+    disks: str | Iterable[str] = (),
+    kernel: str | None = None,
+    smp: int = 2,
+    mem: str = "1G",
+    icount: bool = False,
+    cpu: str = "max",
+    append: str = "",
+    fresh: bool = False,
+) -> Shape:
+    spec = Spec(
+        kernel=kernel or settings.kernel,
+        smp=1 if icount else smp,
+        mem=mem,
+        nvdimms=tuple(parse_nvdimm(text) for text in _list(nvdimm)),
+        disks=tuple(parse_disk(text) for text in _list(disks)),
+        accel=settings.accel if not icount else "tcg",
+        icount=icount,
+        cpu=cpu,
+        append=append,
+    )
     return Shape(spec, fresh)
 
 
@@ -57,5 +79,7 @@ def of(item: pytest.Item, settings: Settings) -> Shape | None:
     known = set(inspect.signature(_build).parameters) - {"settings"}
     unknown = sorted(set(marker.kwargs) - known)
     if marker.args or unknown:
-        raise pytest.UsageError(f"{item.nodeid}: the vm marker takes only {', '.join(sorted(known))} by name.")
+        raise pytest.UsageError(
+            f"{item.nodeid}: the vm marker takes only {', '.join(sorted(known))} by name."
+        )
     return _build(settings, **marker.kwargs)

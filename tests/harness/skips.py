@@ -11,6 +11,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Allowed:
     """One line of the list: a pattern of test ids, and a regular expression that the reason must match."""
+
     test: str
     reason: re.Pattern[str]
 

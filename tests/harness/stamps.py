@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests of a soak have passed already, so that an interrupted one goes on.
 
-The stamps of a soak are kept by what was tested (the contents of the sources) and where (kernel, accelerator):
-after any change the soak begins anew.
+The stamps are kept by what was tested (the contents of the sources) and where (kernel, accelerator): after
+any change the soak begins anew.
 """
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
 from tests.harness.settings import BUILD, CHECKOUT, Settings
 
 SOURCES = ("driver", "userspace", "qemu", "images", "tests")
@@ -29,7 +27,8 @@ class Stamps:
 
     def __init__(self, settings: Settings) -> None:
         self._path = BUILD / "soak" / f"{_content_key()}-{settings.kernel}-{settings.accel}"
-        self.passed = frozenset(self._path.read_text(encoding="utf-8").splitlines()) if self._path.exists() else frozenset()
+        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        self.passed = frozenset(text.splitlines())
 
     def add(self, nodeid: str) -> None:
         """Note that a test passed."""

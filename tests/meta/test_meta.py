@@ -22,6 +22,7 @@ NO_TESTS = 5
 @dataclass(frozen=True)
 class Verdict:
     """What a run said of one test: its outcome word, and the text of its failure."""
+
     outcome: str
     text: str
 
@@ -29,6 +30,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Run:
     """A run of planted tests."""
+
     status: int
     output: str
     verdicts: dict[str, Verdict]
@@ -45,10 +47,38 @@ def _verdict(case: ElementTree.Element) -> Verdict:
 def _run(settings: Settings, folder: Path, *arguments: str) -> Run:
     junit = folder / "junit.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.harness.plugin", "-p", "no:cacheprovider", "-v", "--tb=short", "--durations=30",
-         "--rootdir", CHECKOUT, "--import-mode=importlib", "--kernel", settings.kernel, "--accel", settings.accel,
-         "--logs", folder / "logs", "--allowed-skips", PLANTED / "allowed-skips.txt", f"--junitxml={junit}", *arguments],
-        cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=600)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "tests.harness.plugin",
+            "-p",
+            "no:cacheprovider",
+            "-v",
+            "--tb=short",
+            "--durations=30",
+            "--rootdir",
+            CHECKOUT,
+            "--import-mode=importlib",
+            "--kernel",
+            settings.kernel,
+            "--accel",
+            settings.accel,
+            "--logs",
+            folder / "logs",
+            "--allowed-skips",
+            PLANTED / "allowed-skips.txt",
+            f"--junitxml={junit}",
+            *arguments,
+        ],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     verdicts: dict[str, Verdict] = {}
     for case in ElementTree.parse(junit).iter("testcase"):
         # A test that passed and could not be cleaned up after stands there twice.
@@ -67,16 +97,19 @@ def _plants(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.limit(300)
-@pytest.mark.parametrize(("name", "outcome", "text"), [
-    ("failing_command", "failed", "ended with status 3.*this went wrong"),
-    ("warning_in_log", "failed", "The kernel complained.*at x.c:1"),
-    ("hung_task", "failed", "The kernel complained.*blocked for more than"),
-    ("panic", "lost", "sysrq triggered crash"),
-    ("hang_in_guest", "timeout", "'sleep 1000' did not end"),
-    ("hang_on_host", "timeout", "The test took longer than"),
-    ("killed_machine", "lost", "The VM"),
-    ("volume_left_in_use", "failed", "a mapped device cannot be removed"),
-])
+@pytest.mark.parametrize(
+    ("name", "outcome", "text"),
+    [
+        ("failing_command", "failed", "ended with status 3.*this went wrong"),
+        ("warning_in_log", "failed", "The kernel complained.*at x.c:1"),
+        ("hung_task", "failed", "The kernel complained.*blocked for more than"),
+        ("panic", "lost", "sysrq triggered crash"),
+        ("hang_in_guest", "timeout", "'sleep 1000' did not end"),
+        ("hang_on_host", "timeout", "The test took longer than"),
+        ("killed_machine", "lost", "The VM"),
+        ("volume_left_in_use", "failed", "a mapped device cannot be removed"),
+    ],
+)
 def test_planted_failure_is_red(plants: Run, name: str, outcome: str, text: str) -> None:
     verdict = plants.verdicts[f"test_{name}"]
     assert verdict.outcome == outcome, plants.output

@@ -16,7 +16,9 @@ MACHINE = pytest.mark.vm(nvdimm=["24M", "16M"], disks=["64M", "64M", "96M"])
 def _refused(vm: VM, command: str, words: str) -> None:
     result = vm.run(command, check=False)
     assert result.status not in (0, 126, 127), f"was done: {command}\n{result.stdout}"
-    assert result.stderr.startswith("tierctl: ") and result.stderr.count("\n") == 1, f"{command}\n{result.stderr}"
+    assert (
+        result.stderr.startswith("tierctl: ") and result.stderr.count("\n") == 1
+    ), f"{command}\n{result.stderr}"
     assert re.search(words, result.stderr), f"{command}\n{result.stderr}"
 
 
@@ -34,7 +36,9 @@ def test_format_refuses(vm: VM) -> None:
         _refused(vm, f"tierctl format v0 {arguments}", words)
     for name in ("a/b", ".", "''", "x" * 200, "'a b'"):
         _refused(vm, f"tierctl format {name} {fast} /dev/vda", "name")
-    assert vm.run("cmp -n 65536 /dev/pmem0 /dev/zero", check=False).status == 0, "a refused format wrote to the fast tier"
+    assert (
+        vm.run("cmp -n 65536 /dev/pmem0 /dev/zero", check=False).status == 0
+    ), "a refused format wrote to the fast tier"
     Volume(vm).format().open()
 
 
@@ -60,7 +64,11 @@ def test_format_spares_volumes(vm: VM) -> None:
     _refused(vm, "tierctl format v0 --fast /dev/pmem1 /dev/vdb", "called 'v0' is on /dev/pmem0")
     v.close()
     lower.leave_dirty(v, 9)
-    _refused(vm, "tierctl format v1 --fast /dev/pmem0 /dev/vdb", "holds the volume 'v0' .9 of its pages are dirty.*--force")
+    _refused(
+        vm,
+        "tierctl format v1 --fast /dev/pmem0 /dev/vdb",
+        "holds the volume 'v0' .9 of its pages are dirty.*--force",
+    )
     _refused(vm, "tierctl format v1 --fast /dev/pmem1 /dev/vda", "capacity disk of the volume 'v0'.*--force")
     result = vm.run("tierctl format v1 --fast /dev/pmem0 /dev/vdb --force")
     assert "9 of its pages are dirty" in result.stderr, result.stderr
@@ -115,7 +123,11 @@ def test_check_reports(vm: VM) -> None:
     # A clean page whose home was changed behind the volume's back.
     vm.run("dd if=/dev/urandom of=/dev/vda bs=4K count=1 oflag=direct status=none")
     v.check(1, 2)
-    for arguments in ("v1", "--fast /dev/nothing --capacity /dev/vda", "--fast /dev/pmem1 --capacity /dev/vda",
-                      "--fast /dev/pmem0"):
+    for arguments in (
+        "v1",
+        "--fast /dev/nothing --capacity /dev/vda",
+        "--fast /dev/pmem1 --capacity /dev/vda",
+        "--fast /dev/pmem0",
+    ):
         result = vm.run(f"tierctl check {arguments}", check=False)
         assert result.status >= 2 and (result.stderr or result.stdout), f"{arguments}: {result}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the kernel refuses: one clear sentence in its log, nothing left behind, and the good volume opens again."""
+"""What the kernel refuses: one clear sentence in its log, nothing left behind."""
 from __future__ import annotations
 
 import re
@@ -7,7 +7,7 @@ import re
 import pytest
 from qemu import VM
 
-from tests.harness import lower, volume
+from tests.harness import lower
 from tests.harness.volume import Volume
 
 MACHINE = pytest.mark.vm(nvdimm=["24M", "16M"], disks=["64M", "64M", "96M"])
@@ -18,7 +18,10 @@ GOOD = "/dev/pmem0 1 /dev/vda"
 def _refused(vm: VM, table: str, words: str, name: str = "v0") -> None:
     """Require dmsetup create to fail with one line in the kernel's log that says why."""
     before = len(vm.console())
-    result = vm.run(f"dmsetup create {name} --table '{table}'; status=$?; dmsetup info {name} && exit 99; exit $status", check=False)
+    result = vm.run(
+        f"dmsetup create {name} --table '{table}'; status=$?; dmsetup info {name} && exit 99; exit $status",
+        check=False,
+    )
     assert result.status != 99, f"was taken, or is left behind: {table}"
     log = [line for line in vm.console()[before:].splitlines() if "device-mapper: " in line]
     said = [line for line in log if re.search(words, line)]
@@ -54,7 +57,10 @@ TABLES = {
     "low above high": (f"{GOOD} 4 dirty_high 20 dirty_low 30", "dirty_low must be below dirty_high"),
     "low equal to high": (f"{GOOD} 4 dirty_low 30 dirty_high 30", "dirty_low must be below dirty_high"),
     "more options than counted": (f"{GOOD} 1 read_only read_only", "arguments behind the last option"),
-    "fewer options than counted": (f"{GOOD} 3 read_only", "number of option arguments is wrong|not enough arguments"),
+    "fewer options than counted": (
+        f"{GOOD} 3 read_only",
+        "number of option arguments is wrong|not enough arguments",
+    ),
     "a disk as fast device": ("/dev/vdb 1 /dev/vda", "has no DAX.*ndctl create-namespace"),
     "a fast device never formatted": ("/dev/pmem1 1 /dev/vda", "is not of a dm-tiered volume"),
     "another disk": ("/dev/pmem0 1 /dev/vdc", "196608 sectors.*131072.*belongs to this volume"),
@@ -67,7 +73,9 @@ def test_bad_table_lines(vm: VM) -> None:
     for arguments, words in TABLES.values():
         _refused(vm, f"0 {SECTORS} tiered {arguments}", words)
     _refused(vm, f"0 {SECTORS - 8} tiered {GOOD}", "131064 sectors but the volume has 131072")
-    _refused(vm, f"0 {SECTORS + 8} tiered {GOOD}", "131080 sectors but the volume has 131072|too small for target")
+    _refused(
+        vm, f"0 {SECTORS + 8} tiered {GOOD}", "131080 sectors but the volume has 131072|too small for target"
+    )
     _refused(vm, f"0 8 zero\n8 {SECTORS - 8} tiered {GOOD}", "must appear alone|must begin at sector 0")
     _still_good(v)
 
@@ -80,7 +88,10 @@ def test_two_volumes_on_one_device(vm: VM) -> None:
         _refused(vm, f"0 {SECTORS} tiered {table}", "in use by another tiered volume", "other")
     second.open()
     mark = vm.log_mark()
-    assert vm.run(f"dmsetup reload v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vdc'", check=False).status != 0
+    assert (
+        vm.run(f"dmsetup reload v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vdc'", check=False).status
+        != 0
+    )
     assert "devices of a live volume cannot be exchanged" in vm.log_since(mark)
     assert (first.state(), second.state()) == ("rw", "rw")
     second.close()
@@ -105,7 +116,9 @@ def test_damaged_superblocks(vm: VM) -> None:
     vm.run(f"{damage}300; {damage}4396")
     _refused(vm, f"0 {SECTORS} tiered {GOOD}", "superblock on .* has a wrong checksum.*tierctl check")
     result = vm.run("tierctl open v0", check=False)
-    assert result.status != 0 and "wrong checksum" in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    assert (
+        result.status != 0 and "wrong checksum" in result.stderr and result.stderr.count("\n") == 1
+    ), result.stderr
     # By path, because a name is only found in a superblock that can be read.
     assert vm.run("tierctl check --fast /dev/pmem0 --capacity /dev/vda", check=False).status == 2
     vm.run(f"{restore}; {damage}0; {damage}4096")
@@ -139,7 +152,9 @@ def test_superblocks_with_impossible_contents(vm: VM) -> None:
         vm.run(f"python3 /root/tests/superblock.py /dev/pmem0 {field} {value}")
         _refused(vm, f"0 {SECTORS} tiered {GOOD}", words)
         if field == "ro_compat":
-            vm.run(f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only' && dmsetup remove v0")
+            vm.run(
+                f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only' && dmsetup remove v0"
+            )
         vm.run("dd if=/tmp/superblocks of=/dev/pmem0 bs=8K oflag=direct status=none")
     _still_good(v)
 
@@ -148,7 +163,11 @@ def test_superblocks_with_impossible_contents(vm: VM) -> None:
 def test_truncated_fast_device(vm: VM) -> None:
     v = Volume(vm).format()
     vm.run("dd if=/dev/pmem0 of=/dev/pmem1 bs=1M count=16 oflag=direct status=none")
-    _refused(vm, f"0 {SECTORS} tiered /dev/pmem1 1 /dev/vda", "made for a larger fast tier .is the device truncated")
+    _refused(
+        vm,
+        f"0 {SECTORS} tiered /dev/pmem1 1 /dev/vda",
+        "made for a larger fast tier .is the device truncated",
+    )
     vm.run("dd if=/dev/zero of=/dev/pmem1 bs=64K count=1 oflag=direct status=none")
     _still_good(v)
 
@@ -162,8 +181,14 @@ def test_damaged_frame_words(vm: VM) -> None:
     vm.run(f"{copy}after")
     # One bad sector of the table: 64 words, of which at least one held a dirty page.
     changed = int(vm.run("cmp -l /tmp/before /tmp/after | head -n 1").stdout.split()[0]) - 1
-    vm.run(f"dd if=/dev/urandom of=/dev/pmem0 bs=512 seek={16 + changed // 512} count=1 oflag=direct status=none")
-    _refused(vm, f"0 {SECTORS} tiered {GOOD}", "frame words are damaged or contradict each other; run .tierctl check")
+    vm.run(
+        f"dd if=/dev/urandom of=/dev/pmem0 bs=512 seek={16 + changed // 512} count=1 oflag=direct status=none"
+    )
+    _refused(
+        vm,
+        f"0 {SECTORS} tiered {GOOD}",
+        "frame words are damaged or contradict each other; run .tierctl check",
+    )
     assert "word of frame" in vm.kernel_log()
     v.check(2)
     vm.run("dd if=/tmp/after of=/dev/pmem0 bs=4K seek=2 oflag=direct status=none")
@@ -180,8 +205,12 @@ def test_read_only(vm: VM) -> None:
     assert before != v.sha256(v.capacity)
     assert v.state() == "ro" and v.status()["state"] == "ro"
     assert vm.run(f"blockdev --getro {v.path}").stdout.strip() == "1"
-    for command in (f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct", f"blkdiscard {v.path}",
-                    "dmsetup message v0 0 flush", "tierctl flush v0"):
+    for command in (
+        f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct",
+        f"blkdiscard {v.path}",
+        "dmsetup message v0 0 flush",
+        "tierctl flush v0",
+    ):
         assert vm.run(command, check=False).status != 0, f"was allowed: {command}"
     assert v.sha256() == before
     assert v.counters()["frames_dirty"] == 300

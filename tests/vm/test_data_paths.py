@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The ways of a request through the driver, one by one: what is written is what is read, here and on the disk alone."""
+"""The ways of a request through the driver: what is written is what is read, here and on the disk alone."""
 from __future__ import annotations
 
 import random
 import time
+from typing import Any
 
 import pytest
 from qemu import VM
@@ -16,7 +17,10 @@ MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 
 
 def _same(vm: VM, device: str, other: str, count: int, offset: int = 0, other_offset: int = 0) -> None:
-    vm.run(f"blockdev --flushbufs {device}; cmp -n {count} -i {offset}:{other_offset} {device} {other}", timeout=120)
+    vm.run(
+        f"blockdev --flushbufs {device}; cmp -n {count} -i {offset}:{other_offset} {device} {other}",
+        timeout=120,
+    )
 
 
 def _settle(v: Volume) -> None:
@@ -32,8 +36,9 @@ def _settle(v: Volume) -> None:
 def test_small_writes_and_reads_against_a_model(vm: VM, rng: random.Random, settings: Settings) -> None:
     """Unaligned pieces of 512 bytes to 256 KiB over pages that are resident, are not, and runs of both."""
     v = volume.make(vm)
-    vm.run(f"python3 /root/tests/against_model.py {v.path} {rng.randrange(1 << 30)} {settings.amount(1500, 100000)} 40",
-           timeout=60 + settings.amount(0, 2000))
+    count = settings.amount(1500, 100000)
+    command = f"python3 /root/tests/against_model.py {v.path} {rng.randrange(1 << 30)} {count} 40"
+    vm.run(command, timeout=60 + settings.amount(0, 2000))
     counters = v.counters()
     for name in ("read_hits", "read_misses", "write_hits", "write_fills", "write_bypass"):
         assert counters[name] > 0, f"the workload missed a path: {name} {counters}"
@@ -83,9 +88,13 @@ def test_cold_reads_fill_and_evict(vm: VM, rng: random.Random) -> None:
     vm.run("dd if=/dev/urandom of=/dev/vda bs=1M count=64 status=none && sync")
     v = volume.make(vm, "--force")
     contents = v.sha256(v.capacity)
-    fio.run(vm, v.path, rw="randread", bsrange="4k-64k", size="64M", iodepth=16, randseed=rng.randrange(1 << 30))
+    fio.run(
+        vm, v.path, rw="randread", bsrange="4k-64k", size="64M", iodepth=16, randseed=rng.randrange(1 << 30)
+    )
     counters = v.counters()
-    assert counters["read_fills"] > 4000 and counters["evictions"] > 0 and counters["writeback_bytes"] == 0, counters
+    assert (
+        counters["read_fills"] > 4000 and counters["evictions"] > 0 and counters["writeback_bytes"] == 0
+    ), counters
     assert v.sha256() == contents
     v.close()
     v.check()
@@ -94,24 +103,39 @@ def test_cold_reads_fill_and_evict(vm: VM, rng: random.Random) -> None:
 @MACHINE
 def test_flushed_volume_is_the_disk(vm: VM, rng: random.Random) -> None:
     v = volume.make(vm)
-    fio.run(vm, v.path, rw="randwrite", bssplit=fio.MIXED_SIZES, size="64M", iodepth=16, randseed=rng.randrange(1 << 30))
+    fio.run(
+        vm,
+        v.path,
+        rw="randwrite",
+        bssplit=fio.MIXED_SIZES,
+        size="64M",
+        iodepth=16,
+        randseed=rng.randrange(1 << 30),
+    )
     _settle(v)
 
 
 @MACHINE
 def test_adopts_a_file_system_in_place(vm: VM) -> None:
-    vm.run("mkfs.ext4 -q /dev/vda && mount /dev/vda /mnt/test && cp -r /usr/lib/python3 /usr/sbin /mnt/test/ 2>/dev/null;"
-           "cd /mnt/test && find . -type f -exec sha256sum {} + > /root/sums && cd / && umount /mnt/test")
+    vm.run(
+        "mkfs.ext4 -q /dev/vda && mount /dev/vda /mnt/test && cp -r /usr/lib/python3 /usr/sbin /mnt/test/ &&"
+        "cd /mnt/test && find . -type f -exec sha256sum {} + > /root/sums && cd / && umount /mnt/test"
+    )
     v = volume.make(vm, "--adopt")
-    vm.run(f"mount {v.path} /mnt/test && cd /mnt/test && sha256sum --quiet -c /root/sums && cp -r sbin copy && sync")
+    vm.run(
+        f"mount {v.path} /mnt/test && cd /mnt/test && sha256sum --quiet -c /root/sums && "
+        "cp -r sbin copy && sync"
+    )
     vm.run("cd / && umount /mnt/test")
     v.close()
     v.open()
     vm.run(f"e2fsck -fn {v.path}")
     v.flush()
     v.close()
-    vm.run("e2fsck -fn /dev/vda && mount -o ro /dev/vda /mnt/test && cd /mnt/test && sha256sum --quiet -c /root/sums && "
-           "diff -r sbin copy")
+    vm.run(
+        "e2fsck -fn /dev/vda && mount -o ro /dev/vda /mnt/test && cd /mnt/test && "
+        "sha256sum --quiet -c /root/sums && diff -r sbin copy"
+    )
 
 
 @MACHINE
@@ -121,7 +145,9 @@ def test_discard_reads_zeroes(vm: VM) -> None:
     v.open()
     assert v.counters()["frames_dirty"] > 0
     for first, pages in ((0, 1), (3, 1), (10, 300), (1000, 100), (20000, 256)):
-        vm.run(f"dd if=/dev/urandom of=/dev/mapper/v0 bs=4K seek={first} count={min(pages, 32)} oflag=direct status=none")
+        vm.run(
+            f"dd if=/dev/urandom of={v.path} bs=4K seek={first} count={min(pages, 32)} oflag=direct"
+        )
         vm.run(f"blkdiscard -o {first * PAGE} -l {pages * PAGE} {v.path}")
         _same(vm, v.path, "/dev/zero", pages * PAGE, first * PAGE)
     resident = v.counters()
@@ -162,11 +188,22 @@ def test_durable_writes(vm: VM, flag: str) -> None:
     """FUA and FLUSH: on what is resident nothing reaches the disk, around the fast tier everything does."""
     v = volume.make(vm)
     name, _, value = flag.partition("=")
-    fio.run(vm, v.path, ioengine="psync", rw="randwrite", bs="4k", size="8M", io_size="1M", **{name: value})
+    durable: dict[str, Any] = {name: value}
+    fio.run(vm, v.path, ioengine="psync", rw="randwrite", bs="4k", size="8M", io_size="1M", **durable)
     fast = v.counters()
     assert fast["write_fills"] == 256 and fast["flushes_passed"] == 0, fast
     v.set_options("admission none")
-    fio.run(vm, v.path, ioengine="psync", rw="randwrite", bs="4k", offset="32M", size="8M", io_size="256k", **{name: value})
+    fio.run(
+        vm,
+        v.path,
+        ioengine="psync",
+        rw="randwrite",
+        bs="4k",
+        offset="32M",
+        size="8M",
+        io_size="256k",
+        **durable,
+    )
     slow = v.counters()
     assert slow["write_bypass"] == 64, slow
     assert slow["flushes_passed"] > 0 or "sync" == name, slow
@@ -188,7 +225,17 @@ def test_nowait_answers_or_says_again(vm: VM, kind: str) -> None:
 def test_io_uring_verifies(vm: VM, rng: random.Random) -> None:
     v = volume.make(vm)
     fio.run(vm, v.path, **fio.verify_options(rng.randrange(1 << 30), "32M", ioengine="io_uring"))
-    fio.run(vm, v.path, rw="randread", bs="4k", size="32M", io_size="8M", ioengine="io_uring", iodepth=16, nowait=1)
+    fio.run(
+        vm,
+        v.path,
+        rw="randread",
+        bs="4k",
+        size="32M",
+        io_size="8M",
+        ioengine="io_uring",
+        iodepth=16,
+        nowait=1,
+    )
     _settle(v)
 
 
@@ -199,17 +246,21 @@ def test_tail_of_an_odd_disk(vm: VM, odd_sectors: int) -> None:
     v = Volume(vm).format()
     sectors = 64 * 2048 + odd_sectors
     below = lower.below(v, sectors)
-    vm.run(f"python3 /root/tests/superblock.py {v.fast} volume_sectors {sectors} && "
-           f"python3 /root/tests/superblock.py {v.fast} tier_sectors {sectors}")
+    vm.run(
+        f"python3 /root/tests/superblock.py {v.fast} volume_sectors {sectors} && "
+        f"python3 /root/tests/superblock.py {v.fast} tier_sectors {sectors}"
+    )
     below.open(v, "admission all")
     assert vm.run(f"blockdev --getsz {v.path}").stdout.strip() == str(sectors)
     end = sectors * 512 - 3 * PAGE
     for length in (512, odd_sectors * 512 + PAGE, odd_sectors * 512 + 2 * PAGE):
-        first = sectors - length // 512
-        vm.run(f"dd if=/dev/urandom of=/tmp/piece bs=512 count={length // 512} status=none && "
-               f"dd if=/tmp/piece of={v.path} bs={length} count=1 oflag=direct,seek_bytes seek={first * 512} status=none && "
-               f"dd if={v.path} of=/tmp/back bs={length} count=1 iflag=direct,skip_bytes skip={first * 512} status=none && "
-               f"cmp /tmp/piece /tmp/back")
+        first = sectors * 512 - length
+        vm.run(
+            f"dd if=/dev/urandom of=/tmp/piece bs=512 count={length // 512} status=none && "
+            f"dd if=/tmp/piece of={v.path} bs={length} oflag=direct,seek_bytes seek={first} status=none && "
+            f"dd if={v.path} of=/tmp/back bs={length} iflag=direct,skip_bytes skip={first} status=none && "
+            f"cmp /tmp/piece /tmp/back"
+        )
     vm.run(f"blkdiscard -z -o {end} -l {3 * PAGE} {v.path}")
     _same(vm, v.path, "/dev/zero", 3 * PAGE, end)
     vm.run(f"dmsetup message {v.name} 0 flush && dmsetup remove {v.name}")
@@ -219,11 +270,21 @@ def test_tail_of_an_odd_disk(vm: VM, odd_sectors: int) -> None:
 @pytest.mark.vm(nvdimm="16M", disks="96M,iops=300")
 @pytest.mark.limit(90)
 def test_full_of_dirty_on_a_slow_disk(vm: VM) -> None:
-    """Writes of four times the fast tier, faster than the disk takes them: they get slower, they never stand still."""
+    """Writes faster than the disk takes them get slower when the fast tier is full; they never stop."""
     v = volume.make(vm)
     v.set_options("admission all")
-    fio.run(vm, v.path, rw="randwrite", bs="4k", size="64M", io_size="24M", iodepth=16, timeout=60,
-            verify="crc32c", do_verify=0)
+    fio.run(
+        vm,
+        v.path,
+        rw="randwrite",
+        bs="4k",
+        size="64M",
+        io_size="24M",
+        iodepth=16,
+        timeout=60,
+        verify="crc32c",
+        do_verify=0,
+    )
     counters = v.counters()
     assert counters["write_fills"] + counters["write_hits"] + counters["write_bypass"] == 24 * 256, counters
     assert counters["write_bypass"] > 0, "the fast tier did not become full"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A disk that fails: errors are reported, nothing dirty is lost, and when the disk is back everything is right."""
+"""A disk that fails: errors are reported, nothing dirty is lost, and when it is back everything is right."""
 from __future__ import annotations
 
 import pytest
@@ -20,6 +20,12 @@ def _open(vm: VM, options: str = "") -> tuple[Volume, Lower]:
     return v, below
 
 
+def _write_data(v: Volume, block: str, count: int) -> None:
+    """Random data at the front of the volume, and in /tmp/data."""
+    v.vm.run(f"dd if=/dev/urandom of=/tmp/data bs={block} count={count} status=none")
+    v.vm.run(f"dd if=/tmp/data of={v.path} bs={block} {DIRECT}")
+
+
 def _close(v: Volume, below: Lower) -> None:
     v.vm.run(f"dmsetup remove {v.name}")
     below.remove()
@@ -38,7 +44,7 @@ def _same(vm: VM, device: str, other: str, count: int, offset: int = 0) -> None:
 @MACHINE
 def test_write_error_around_the_fast_tier_is_reported(vm: VM) -> None:
     v, below = _open(vm, "admission none")
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=1M count=1 status=none; dd if=/tmp/data of={v.path} bs=64K {DIRECT}")
+    _write_data(v, "64K", 16)
     below.fail_writes()
     _fails(vm, f"dd if=/dev/zero of={v.path} bs=64K count=1 {DIRECT}")
     _same(vm, v.path, "/tmp/data", MIB)
@@ -52,7 +58,7 @@ def test_write_error_around_the_fast_tier_is_reported(vm: VM) -> None:
 @MACHINE
 def test_read_error_is_passed_on_and_resident_pages_are_served(vm: VM) -> None:
     v, below = _open(vm, "admission all")
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=4K count=64 status=none; dd if=/tmp/data of={v.path} bs=4K {DIRECT}")
+    _write_data(v, "4K", 64)
     below.fail()
     _fails(vm, f"dd if={v.path} of=/dev/null bs=4K skip=4096 count=1 iflag=direct status=none")
     _same(vm, v.path, "/tmp/data", 64 * PAGE)
@@ -86,7 +92,7 @@ def test_failed_flush_stays_failed_until_one_succeeds(vm: VM) -> None:
 def test_dirty_pages_wait_for_the_disk(vm: VM, way: str) -> None:
     v, below = _open(vm, "admission all")
     below.hold()
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=4K count=512 status=none; dd if=/tmp/data of={v.path} bs=4K {DIRECT}")
+    _write_data(v, "4K", 512)
     getattr(below, way)()
     v.message("flush")
     mark = vm.log_mark()
@@ -108,9 +114,11 @@ def test_full_of_dirty_without_a_disk_ends_in_errors(vm: VM) -> None:
     """What can go neither to a frame nor to the disk is an error, not a wait for ever."""
     v, below = _open(vm, "admission all")
     below.hold()
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=4K count=2000 status=none; dd if=/tmp/data of={v.path} bs=4K {DIRECT}")
+    _write_data(v, "4K", 2000)
     below.fail_writes()
-    failed = vm.run(f"dd if=/dev/zero of={v.path} bs=4K seek=3000 count=5000 {DIRECT}", check=False, timeout=30)
+    failed = vm.run(
+        f"dd if=/dev/zero of={v.path} bs=4K seek=3000 count=5000 {DIRECT}", check=False, timeout=30
+    )
     assert failed.status != 0
     _same(vm, v.path, "/tmp/data", 2000 * PAGE)
     below.work()
@@ -125,7 +133,7 @@ def test_full_of_dirty_without_a_disk_ends_in_errors(vm: VM) -> None:
 def test_discard_on_a_failing_disk_changes_nothing_it_cannot(vm: VM) -> None:
     v, below = _open(vm, "admission all")
     below.hold()
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=4K count=256 status=none; dd if=/tmp/data of={v.path} bs=4K {DIRECT}")
+    _write_data(v, "4K", 256)
     below.fail()
     assert vm.run(f"blkdiscard -o 0 -l {64 * PAGE} {v.path}", check=False).status != 0
     # Old data and zeroes are both right for what a failed discard covered; the rest is untouched.
@@ -144,7 +152,7 @@ def test_discard_on_a_failing_disk_changes_nothing_it_cannot(vm: VM) -> None:
 def test_volume_closes_over_a_dead_disk(vm: VM) -> None:
     v, below = _open(vm, "admission all")
     below.hold()
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=4K count=100 status=none; dd if=/tmp/data of={v.path} bs=4K {DIRECT}")
+    _write_data(v, "4K", 100)
     below.fail()
     _close(v, below)
     v.check()

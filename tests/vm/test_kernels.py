@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The other kernels: a smoke test on each, so that a difference between kernels shows without the whole suite on all."""
+"""The other kernels: a smoke test on each, so that differences show without the whole suite on all."""
 from __future__ import annotations
 
 import random
@@ -42,26 +42,31 @@ def _smoke(vm: VM, rng: random.Random) -> None:
     fio.run(vm, v.path, rw="randread", bs="4k", size="16M", iodepth=8)
     fio.run(vm, v.path, rw="randread", bs="4k", size="16M", iodepth=8)
     counters = v.counters()
-    assert counters["read_hits"] > 0 and counters["evictions"] > 0 and counters["writeback_bytes"] > 0, counters
-    vm.run(f"mkfs.ext4 -q -F {v.path} && mount {v.path} /mnt/test && cp -r /usr/sbin /mnt/test && sync -f /mnt/test")
+    assert (
+        counters["read_hits"] > 0 and counters["evictions"] > 0 and counters["writeback_bytes"] > 0
+    ), counters
+    vm.run(
+        f"mkfs.ext4 -q -F {v.path} && mount {v.path} /mnt/test && "
+        "cp -r /usr/sbin /mnt/test && sync -f /mnt/test"
+    )
     volume.power_cut(vm)
     v.check(0, 1)
     v.open()
-    vm.run(f"mount {v.path} /mnt/test && diff -r /usr/sbin /mnt/test/sbin && umount /mnt/test && e2fsck -fn {v.path}")
+    vm.run(
+        f"mount {v.path} /mnt/test && diff -r /usr/sbin /mnt/test/sbin && "
+        f"umount /mnt/test && e2fsck -fn {v.path}"
+    )
     v.flush()
     v.close()
     v.check()
 
 
-@pytest.mark.vm(nvdimm="16M", disks="96M")
 @pytest.mark.limit(120)
-def test_smoke(vm: VM, rng: random.Random) -> None:
-    _smoke(vm, rng)
-
-
-@pytest.mark.limit(120)
-@pytest.mark.parametrize("kernel", [pytest.param(name, marks=pytest.mark.vm(nvdimm="16M", disks="96M", kernel=name))
-                                    for name in OTHERS], indirect=True)
+@pytest.mark.parametrize(
+    "kernel",
+    [pytest.param(name, marks=pytest.mark.vm(nvdimm="16M", disks="96M", kernel=name)) for name in OTHERS],
+    indirect=True,
+)
 def test_smoke_on_another_kernel(kernel: str, vm: VM, rng: random.Random) -> None:
     assert vm.run("uname -r").stdout.startswith(kernel) or kernel == max(OTHERS)
     _smoke(vm, rng)

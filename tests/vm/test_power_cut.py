@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The machine is killed at random times; nothing that was acknowledged is lost.
 
-A kill keeps every store that was done: this shows the order of the protocol and the replay, not missing flushes.
+A kill keeps every store that was done: this shows the order of the protocol and the replay, not missing
+flushes.
 """
 from __future__ import annotations
 
@@ -24,9 +25,10 @@ FLUSH_LOOP = "while dmsetup message v0 0 flush; do sleep 0.05; done"
 @dataclass(frozen=True)
 class Load:
     """What else goes on when the machine is killed."""
-    flushing: bool = False   # the message flush again and again: kills fall into write-back
-    reading: bool = False    # cold reads: kills fall into fills and evictions
-    slow: bool = False       # a slow disk: write-back and bypassing writes are under way most of the time
+
+    flushing: bool = False  # the message flush again and again: kills fall into write-back
+    reading: bool = False  # cold reads: kills fall into fills and evictions
+    slow: bool = False  # a slow disk: write-back and bypassing writes are under way most of the time
 
 
 LOADS = {
@@ -38,7 +40,9 @@ LOADS = {
 
 
 def _throttle(vm: VM, iops: int) -> None:
-    vm.monitor("block_set_io_throttle", device="disk0", bps=0, bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
+    vm.monitor(
+        "block_set_io_throttle", device="disk0", bps=0, bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0
+    )
 
 
 def _start(vm: VM, load: Load) -> list[Running]:
@@ -48,8 +52,19 @@ def _start(vm: VM, load: Load) -> list[Running]:
     if load.flushing:
         others.append(vm.spawn(FLUSH_LOOP))
     if load.reading:
-        others.append(fio.start(vm, "/dev/mapper/v0", rw="randread", bs="4k", iodepth=4, offset="48M", size="48M",
-                                time_based=True, runtime=600))
+        others.append(
+            fio.start(
+                vm,
+                "/dev/mapper/v0",
+                rw="randread",
+                bs="4k",
+                iodepth=4,
+                offset="48M",
+                size="48M",
+                time_based=True,
+                runtime=600,
+            )
+        )
     return others
 
 
@@ -118,7 +133,9 @@ def test_synced_files_survive(vm: VM, rng: random.Random, settings: Settings) ->
         lines = _lines(writer)
         v.check(0, 1)
         v.open()
-        vm.run(f"mount {v.path} /mnt/test && python3 /root/tests/files.py verify /mnt/test {seed} {lines[-1]}")
+        vm.run(
+            f"mount {v.path} /mnt/test && python3 /root/tests/files.py verify /mnt/test {seed} {lines[-1]}"
+        )
         vm.run(f"umount /mnt/test && e2fsck -fn {v.path}")
     v.close()
     v.check()

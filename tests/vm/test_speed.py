@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a read hit costs, counted in guest instructions: less than dm-linear over the same persistent memory.
+"""What a read hit costs, in guest instructions: less than dm-linear over the same persistent memory.
 
-With -icount a nanosecond of the guest's clock is an instruction, so fio's latencies count instructions, whatever the
-host is doing. Without ERMS in the CPU model, because a single `rep movsb` would count 4,096 for a page.
+With -icount a nanosecond of the guest's clock is an instruction, so fio's latencies count instructions,
+whatever the host is doing. Without ERMS in the CPU model, because a single `rep movsb` would count 4,096
+for a page.
 """
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from qemu import VM
@@ -12,20 +15,32 @@ from qemu import VM
 from tests.harness import fio, volume
 
 WORKING_SET = "16M"
-ENGINES: dict[str, dict[str, object]] = {"psync": {"ioengine": "psync"}, "io_uring": {"ioengine": "io_uring", "iodepth": 1}}
+ENGINES: dict[str, dict[str, Any]] = {
+    "psync": {"ioengine": "psync"},
+    "io_uring": {"ioengine": "io_uring", "iodepth": 1},
+}
 
 
 def _instructions(vm: VM, device: str, engine: str) -> float:
     """The mean cost of a 4 KiB random read."""
-    job = fio.run(vm, device, rw="randread", bs="4k", size=WORKING_SET, io_size="32M", norandommap=True, randrepeat=1,
-                  **ENGINES[engine])
+    job = fio.run(
+        vm,
+        device,
+        rw="randread",
+        bs="4k",
+        size=WORKING_SET,
+        io_size="32M",
+        norandommap=True,
+        randrepeat=1,
+        **ENGINES[engine],
+    )
     assert job["read"]["total_ios"] == 8192
     return float(job["read"]["lat_ns"]["mean"])
 
 
 @pytest.mark.vm(nvdimm="64M", disks="96M", icount=True, cpu="max,-erms")
 def test_read_hits_cost_less_than_dm_linear(vm: VM) -> None:
-    vm.run("dmsetup create linear --table \"0 $(blockdev --getsz /dev/pmem0) linear /dev/pmem0 0\"")
+    vm.run('dmsetup create linear --table "0 $(blockdev --getsz /dev/pmem0) linear /dev/pmem0 0"')
     linear = {engine: _instructions(vm, "/dev/mapper/linear", engine) for engine in ENGINES}
     vm.run("dmsetup remove linear")
     v = volume.make(vm)
@@ -37,5 +52,8 @@ def test_read_hits_cost_less_than_dm_linear(vm: VM) -> None:
     after = v.counters()
     assert after["read_misses"] == before["read_misses"], "not all reads were hits"
     for engine in ENGINES:
-        print(f"4 KiB read hit, {engine}: tiered {tiered[engine]:.0f}, dm-linear {linear[engine]:.0f} instructions")
+        print(
+            f"4 KiB read hit, {engine}: "
+            f"tiered {tiered[engine]:.0f}, dm-linear {linear[engine]:.0f} instructions"
+        )
     assert all(tiered[engine] < linear[engine] for engine in ENGINES), f"tiered {tiered}, dm-linear {linear}"

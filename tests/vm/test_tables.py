@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The life of a mapped device: table lines that recreate it, reload, suspend and resume under I/O, create and remove."""
+"""The life of a mapped device: table lines that recreate it, reload, suspend, create and remove."""
 from __future__ import annotations
 
 import random
@@ -14,8 +14,16 @@ from tests.harness.volume import Volume
 
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 SECTORS = 96 * 2048
-OPTIONS = ("", "read_only", "admission small", "admission all", "admission none", "dirty_high 70", "dirty_low 5",
-           "read_only admission all dirty_high 90 dirty_low 10")
+OPTIONS = (
+    "",
+    "read_only",
+    "admission small",
+    "admission all",
+    "admission none",
+    "dirty_high 70",
+    "dirty_low 5",
+    "read_only admission all dirty_high 90 dirty_low 10",
+)
 
 
 @MACHINE
@@ -97,7 +105,9 @@ def test_refused_reload_leaves_the_volume_alive(vm: VM) -> None:
 @MACHINE
 def test_status_before_and_after_the_first_resume(vm: VM) -> None:
     v = Volume(vm).format()
-    vm.run(f"dmsetup create v0 --notable && dmsetup load v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vda'")
+    vm.run(
+        f"dmsetup create v0 --notable && dmsetup load v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vda'"
+    )
     assert vm.run("dmsetup status v0").stdout.strip() == ""
     assert vm.run("dmsetup message v0 0 flush", check=False).status != 0
     vm.run("dmsetup resume v0")
@@ -120,9 +130,11 @@ def _unreclaimable_kib(vm: VM) -> int:
 def test_create_and_remove_leak_nothing(vm: VM, settings: Settings) -> None:
     count = settings.amount(20, 1000)
     v = Volume(vm).format()
-    cycle = (f"dmsetup create v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vda 2 admission all' && "
-             "dd if=/dev/zero of=/dev/mapper/v0 bs=64K count=20 oflag=direct status=none && "
-             "dmsetup table v0 | dmsetup load v0 && dmsetup resume v0 && dmsetup remove v0")
+    cycle = (
+        f"dmsetup create v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vda 2 admission all' && "
+        "dd if=/dev/zero of=/dev/mapper/v0 bs=64K count=20 oflag=direct status=none && "
+        "dmsetup table v0 | dmsetup load v0 && dmsetup resume v0 && dmsetup remove v0"
+    )
     refused = f"! dmsetup create v0 --table '0 {SECTORS - 8} tiered /dev/pmem0 1 /dev/vda' 2>/dev/null"
     both = f"{cycle} && {refused}"
     vm.run(f"for i in 1 2 3; do {both} || exit 1; done")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests that go wrong on purpose, one kind each. Not collected by name: test_meta.py runs them and looks at the result."""
+"""Tests that go wrong on purpose, one kind each. test_meta.py runs them and looks at the result."""
 from __future__ import annotations
 
 import os
@@ -31,9 +31,11 @@ def test_expected_warning(vm: VM) -> None:
 @machine
 def test_hung_task(vm: VM) -> None:
     # The kernel's own announcement: a thread that waits uninterruptibly for a frozen file system.
-    vm.run("echo 1 > /proc/sys/kernel/hung_task_timeout_secs; mkfs.ext4 -q /dev/vda; mount /dev/vda /mnt/test;"
-           "fsfreeze -f /mnt/test; touch /mnt/test/x & sleep 5; fsfreeze -u /mnt/test; wait; umount /mnt/test;"
-           "echo 120 > /proc/sys/kernel/hung_task_timeout_secs")
+    vm.run(
+        "echo 1 > /proc/sys/kernel/hung_task_timeout_secs; mkfs.ext4 -q /dev/vda; mount /dev/vda /mnt/test;"
+        "fsfreeze -f /mnt/test; touch /mnt/test/x & sleep 5; fsfreeze -u /mnt/test; wait; umount /mnt/test;"
+        "echo 120 > /proc/sys/kernel/hung_task_timeout_secs"
+    )
 
 
 @machine

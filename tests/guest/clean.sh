@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Leaves the machine as it was after its boot: nothing mounted, no mapped device, no module, empty devices.
+set -e
+cd /
+awk '$2 ~ "^/mnt/" && $2 != "/mnt/share" && $2 != "/mnt/lower" {print $2}' /proc/mounts | sort -r | xargs -r umount
+tries=0
+while dmsetup info -c --noheadings -o name 2>/dev/null | grep -q -v '^No devices'; do
+	names=$(dmsetup info -c --noheadings -o name --sort open)
+	for name in $names; do dmsetup remove "$name" 2>/tmp/remove.log || true; done
+	tries=$((tries + 1))
+	[ $tries -lt 8 ] || { echo "a mapped device cannot be removed: $(cat /tmp/remove.log)" >&2; exit 1; }
+done
+if [ -e /sys/module/dm_tiered ]; then rmmod dm_tiered; fi
+for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
+for pmem in /dev/pmem?; do
+	[ ! -b $pmem ] || dd if=/dev/zero of=$pmem bs=64K count=1 oflag=direct conv=fsync status=none
+done
+rm -rf /tmp/* /mnt/test
