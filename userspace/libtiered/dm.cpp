@@ -208,11 +208,13 @@ void remove_dm_device(const std::string& name) {
     remove.run_and_wait();
 }
 
-void send_dm_message(const std::string& name, const std::string& message) {
+std::string send_dm_message(const std::string& name, const std::string& message) {
     const task send(DM_DEVICE_TARGET_MSG, name);
     send.require(::dm_task_set_sector(send.get(), 0));
     send.require(::dm_task_set_message(send.get(), message.c_str()));
     send.run();
+    const char* reply = ::dm_task_get_message_response(send.get());
+    return reply ? reply : "";
 }
 
 } // namespace tiered

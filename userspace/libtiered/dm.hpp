@@ -43,7 +43,7 @@ void create_dm_device(const std::string& name, const std::string& uuid, std::uin
 /// Removes the device; tries again for a few seconds when something holds it open for a moment.
 void remove_dm_device(const std::string& name);
 
-/// Sends a message to the device's only segment.
-void send_dm_message(const std::string& name, const std::string& message);
+/// Sends a message to the device's only segment and returns the reply, empty where there is none.
+std::string send_dm_message(const std::string& name, const std::string& message);
 
 } // namespace tiered

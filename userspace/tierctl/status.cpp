@@ -23,9 +23,14 @@ struct reading_options {
     bool json = false;
 };
 
-std::string volume_uuid(const dm_device& device) {
+/// A device that was made without tierctl may have no UUID of its own; the driver knows the volume's.
+std::string volume_uuid(const dm_device& device, const volume_status& status) {
     const std::string_view prefix = dm_uuid_prefix;
-    return device.uuid.starts_with(prefix) ? device.uuid.substr(prefix.size()) : device.uuid;
+    if (device.uuid.starts_with(prefix))
+        return device.uuid.substr(prefix.size());
+    if (status.state == TIERED_STATE_FAIL)
+        return "";
+    return send_dm_message(device.name, TIERED_MESSAGE_UUID);
 }
 
 int status(const reading_options& options) {
@@ -113,12 +118,12 @@ open_volume describe(const dm_device& device) {
         fail("the table of the volume '{}' cannot be understood: {}", device.name, device.table);
     open_volume volume;
     volume.name = device.name;
-    volume.uuid = volume_uuid(device);
     volume.fast_path = device_path_of(words[fast_word]);
     volume.capacity_path = device_path_of(words[capacity_word]);
     volume.size_bytes = device.sectors * TIERED_SECTOR_BYTES;
     volume.open_count = device.open_count;
     volume.status = parse_status(device.status);
+    volume.uuid = volume_uuid(device, volume.status);
     return volume;
 }
 
