@@ -42,23 +42,25 @@ fi
 
 truncate -s 4M "$dir/fast"
 truncate -s 64M "$dir/disk"
-check="$tierctl check --fast $dir/fast --capacity $dir/disk"
-expect 3 "there is no volume to check" $check
+check() {
+    "$tierctl" check --fast "$dir/fast" --capacity "$dir/disk" "$@"
+}
+expect 3 "there is no volume to check" check
 "$make_image" "$dir/fast" "$dir/disk"
-expect 0 "clean" $check
-expect 0 '"verdict": "clean"' $check --json
+expect 0 "clean" check
+expect 0 '"verdict": "clean"' check --json
 "$make_image" "$dir/fast" "$dir/disk" 7 3 2 1 8 3 2 2
-expect 0 "normal after a crash" $check
+expect 0 "normal after a crash" check
 "$make_image" "$dir/fast" "$dir/disk" 7 3 2 1 8 3 2 5
-expect 1 "same contents" $check
+expect 1 "same contents" check
 "$make_image" "$dir/fast" "$dir/disk" 7 3 3 1
-expect 2 "page 3 is lost" $check
+expect 2 "page 3 is lost" check
 truncate -s 2M "$dir/fast"
-expect 2 "was made for a larger fast tier" $check
+expect 2 "was made for a larger fast tier" check
 truncate -s 32M "$dir/disk"
 truncate -s 4M "$dir/fast"
 "$make_image" "$dir/fast" "$dir/disk"
 truncate -s 64M "$dir/disk"
-expect 3 "not the capacity tier" $check
+expect 3 "not the capacity tier" check
 
 [ "$failures" -eq 0 ]

@@ -23,7 +23,8 @@ struct reading_options {
     bool json = false;
 };
 
-/// A device that was made without tierctl may have no UUID of its own; the driver knows the volume's.
+/// A device that was made without tierctl may have no UUID of its own; the driver knows the
+/// volume's.
 std::string volume_uuid(const dm_device& device, const volume_status& status) {
     const std::string_view prefix = dm_uuid_prefix;
     if (device.uuid.starts_with(prefix))
