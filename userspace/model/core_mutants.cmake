@@ -4,6 +4,7 @@
 # tierctl need not wait for that.
 
 function(add_core_mutant name source find replacement)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${TIERED_CORE_DIR}/${source})
   file(READ ${TIERED_CORE_DIR}/${source} text)
   string(FIND "${text}" "${find}" first)
   string(FIND "${text}" "${find}" last REVERSE)
@@ -12,6 +13,7 @@ function(add_core_mutant name source find replacement)
                   "userspace/model/core_mutants.cmake up to date")
     list(JOIN complaint "" complaint)
     add_test(NAME model.mutant.${name} COMMAND sh -c "echo '${complaint}' >&2; exit 1")
+    set_tests_properties(model.mutant.${name} PROPERTIES LABELS model)
     return()
   endif()
   string(REPLACE "${find}" "${replacement}" text "${text}")
@@ -27,7 +29,6 @@ function(add_core_mutant name source find replacement)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/mutants)
   add_test(NAME model.mutant.${name} COMMAND ${target} --expect-violation)
   set_tests_properties(model.mutant.${name} PROPERTIES LABELS model TIMEOUT 300)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${TIERED_CORE_DIR}/${source})
 endfunction()
 
 add_core_mutant(publish-without-first-fence protocol.c

@@ -54,13 +54,13 @@ std::vector<Scenario> deep_scenarios() {
         scenario("one-page-many-frames", with_frames(one_page, 5), both_dirty, any_number,
                  any_number),
         scenario("one-page-three-cpus", with_cpus(one_page, 3), both_dirty, any_number, any_number),
-        scenario("shared-stripe", shared_stripe, dirty_and_clean, 7, 1),
-        scenario("two-stripes", two_stripes, dirty_and_clean, 7, 1),
-        scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 7, 1),
+        scenario("shared-stripe", shared_stripe, dirty_and_clean, 8, 1),
+        scenario("two-stripes", two_stripes, dirty_and_clean, 8, 1),
+        scenario("scarce-frames", with_frames(two_stripes, 3), both_dirty, 9, 1),
         scenario("many-frames", with_frames(two_stripes, 6), dirty_and_clean, 6, 1),
         scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 5, 1),
-        scenario("two-crashes", shared_stripe, dirty_and_clean, 6, 3),
-        scenario("every-store", shared_stripe, dirty_and_clean, 5, 1, Grain::fine),
+        scenario("three-crashes", shared_stripe, dirty_and_clean, 7, 3),
+        scenario("every-store", shared_stripe, dirty_and_clean, 7, 1, Grain::fine),
     };
 }
 
