@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Leaves the machine as it was after its boot: nothing mounted, no mapped device, no module, empty devices.
+# Leaves the machine as it was at first: nothing mounted, no mapped device, empty devices, the module loaded anew.
+# Prints how the kernel is tainted.
 set -e
 cd /
 awk '$2 ~ "^/mnt/" && $2 != "/mnt/share" && $2 != "/mnt/lower" {print $2}' /proc/mounts | sort -r | xargs -r umount
@@ -15,4 +16,8 @@ for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
 for pmem in /dev/pmem?; do
 	[ ! -b $pmem ] || dd if=/dev/zero of=$pmem bs=64K count=1 oflag=direct conv=fsync status=none
 done
-rm -rf /tmp/* /mnt/test
+rm -rf /tmp/*
+# As after a boot and prepare() of harness/pool.py.
+modprobe dm-tiered
+mkdir -p /mnt/test
+cat /proc/sys/kernel/tainted

@@ -16,7 +16,8 @@ def command(device: str, **options: Any) -> str:
     chosen: dict[str, Any] = {"ioengine": "libaio", **options}
     for name, value in chosen.items():
         words.append(f"--{name}" if value is True else f"--{name}={value}")
-    return " ".join(words)
+    # The report goes to a file, so that a failure shows what went wrong and not pages of JSON.
+    return " ".join([*words, "--output=/tmp/fio.$$ && cat /tmp/fio.$$"])
 
 
 def _job(stdout: str) -> dict[str, Any]:

@@ -306,10 +306,10 @@ def _vm(request: pytest.FixtureRequest) -> Iterator[VM]:
         machines.discard()
         return
     try:
-        pool.clean(machine)
+        untainted = pool.clean(machine)
         if not failed:
             _check_log(item)
-        if pool.taint(machine):
+        if not untainted:
             machines.discard()
     except Exception:
         machines.discard()

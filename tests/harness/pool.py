@@ -30,7 +30,6 @@ class Pool:
         if self._vm is None:
             self._vm = self._boot(shape)
             self._shape = shape
-        prepare(self._vm)
         return self._vm
 
     def _boot(self, shape: Shape) -> VM:
@@ -41,6 +40,7 @@ class Pool:
         vm = VM(shape.spec, folder)
         try:
             vm.boot()
+            prepare(vm)
         except BaseException:
             vm.close()
             raise
@@ -56,17 +56,13 @@ class Pool:
 def prepare(vm: VM) -> None:
     """What every boot needs before a test can use it: the module, and tests/guest as /root/tests."""
     vm.run("modprobe dm-tiered && mkdir -p /root/tests /mnt/test")
-    if vm.run("ls /root/tests").stdout.split():
-        return
     for script in sorted(path for path in GUEST.iterdir() if path.is_file()):
         vm.put(script, f"/root/tests/{script.name}")
 
 
-def clean(vm: VM) -> None:
-    """Undo what a test did. That everything can be removed, the module too, is itself a requirement."""
-    vm.run("sh /root/tests/clean.sh")
+def clean(vm: VM) -> bool:
+    """Undo what a test did. That everything can be removed, the module too, is itself a requirement.
 
-
-def taint(vm: VM) -> int:
-    """How the kernel was tainted, by more than the module's being from outside the tree."""
-    return int(vm.run("cat /proc/sys/kernel/tainted").stdout) & ~OUT_OF_TREE
+    False when the kernel is tainted, by more than the module's being from outside the tree."""
+    result = vm.run("sh /root/tests/clean.sh")
+    return int(result.stdout) & ~OUT_OF_TREE == 0

@@ -176,6 +176,7 @@ def test_discard_under_load(vm: VM, rng: random.Random) -> None:
     v = volume.make(vm)
     load = fio.start(vm, v.path, **fio.verify_options(rng.randrange(1 << 30), "32M", loops=2))
     while load.poll() is None:
+        fio.run(vm, v.path, rw="randwrite", bs="4k", offset="32M", size="2M", iodepth=8)
         vm.run(f"blkdiscard -o {32 * MIB} -l {32 * MIB} {v.path}")
     fio.end(load)
     _same(vm, v.path, "/dev/zero", 32 * MIB, 32 * MIB)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import pytest
 from qemu import VM, Running
 
-from tests.harness import fio, volume
+from tests.harness import fio, lower, volume
 from tests.harness.settings import Settings
+from tests.harness.volume import Volume
 
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 WRITERS = 4
@@ -90,7 +91,7 @@ def _acknowledged(lines: list[str]) -> list[int]:
     return acked
 
 
-def _kill_and_verify(vm: VM, v: volume.Volume, rng: random.Random, load: Load) -> int:
+def _kill_and_verify(vm: VM, v: Volume, rng: random.Random, load: Load) -> int:
     """One round; returns how many batches were acknowledged."""
     seed = f"{rng.randrange(1 << 40)}"
     vm.run(f"blkdiscard -l {REGIONS} {v.path}")
@@ -143,8 +144,9 @@ def test_synced_files_survive(vm: VM, rng: random.Random, settings: Settings) ->
 
 @MACHINE
 def test_discarded_data_stays_away(vm: VM, rng: random.Random) -> None:
-    v = volume.make(vm)
-    fio.run(vm, v.path, rw="write", bs="64k", size="16M", iodepth=4, buffer_pattern="0xabcdef01")
+    v = Volume(vm).format()
+    lower.leave_dirty(v, 2048)
+    v.open()
     first = rng.randrange(0, 2048) * 4096
     vm.run(f"blkdiscard -o {first} -l 4M {v.path}")
     volume.power_cut(vm)
