@@ -99,6 +99,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     )
 
 
+@_hook(trylast=True)  # after -k has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put tests of one shape next to each other; leave out what an interrupted soak has done."""
     chosen = config.stash[SETTINGS]
@@ -158,7 +159,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     outcomes = config.stash[OUTCOMES]
     done = config.stash[DONE]
     if done:
-        terminalreporter.line(f"{done} tests of this soak passed in an earlier run")
+        terminalreporter.line(f"{done} more of these tests passed in an earlier run of this soak")
     if outcomes:
         words = ", ".join(f"{count} {word}" for word, count in sorted(outcomes.items()))
         terminalreporter.line(f"outcomes: {words}")
