@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ from qemu.spec import Spec
 
 # Limits in seconds for KVM; slower accelerators stretch them.
 BOOT_SECONDS = 20.0
+# A kernel on its way up that prints nothing for so long has stopped.
+SILENT_SECONDS = 5.0
 STOP_SECONDS = 15.0
 DUMP_SECONDS = 1.0
 # After the stream to the agent ended, QEMU is on its way out.
 END_SECONDS = 10.0
+FIRST_PROCESS = "Run /init as init process"
 TAIL_LINES = 25
 # An oops with its panic is shorter than this.
 RECENT_LINES = 120
@@ -187,16 +191,37 @@ class VM:
         self._monitor = Monitor(our_monitor)
 
     def boot(self) -> None:
-        """Start the machine, on the state as it is, and wait until it takes commands."""
+        """Start the machine, on the state as it is, and wait until it takes commands.
+
+        A kernel that falls silent before its first process runs is started once more, with a line that says so:
+        stock kernels on two vCPUs under TCG stop about once in a few hundred boots when they change their clock
+        source. Nothing of the guest's user land, and so nothing that is tested, has run by then.
+        """
+        if not self._try_boot(may_give_up=True):
+            print("vm: The kernel stopped on its way up; starting it once more.", file=sys.stderr, flush=True)
+            self.kill()
+            self._try_boot(may_give_up=False)
+
+    def _try_boot(self, may_give_up: bool) -> bool:
+        """Start the machine. False when its kernel stopped before its first process and we may give it up."""
+        earlier = len(self.console())
         self.start()
         limit = BOOT_SECONDS * self.factor
-        try:
-            ready = self._channel_to_guest().wait_ready(time.monotonic() + limit)
-        except LostVM:
-            raise self._refusal() or BootError(f"The VM did not come up: {self.account()}") from None
-        if not ready:
-            self.kill()
-            raise BootError(f"The VM did not come up within {limit:.0f} s.\n{self._tail()}")
+        deadline = time.monotonic() + limit
+        printed, heard = 0, time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            try:
+                if self._channel_to_guest().wait_ready(min(deadline, now + 1)):
+                    return True
+            except LostVM:
+                raise self._refusal() or BootError(f"The VM did not come up: {self.account()}") from None
+            console = self.console()[earlier:]
+            if len(console) > printed:
+                printed, heard = len(console), now
+            elif may_give_up and now - heard > SILENT_SECONDS * self.factor and FIRST_PROCESS not in console:
+                return False
+        self.kill()
+        raise BootError(f"The VM did not come up within {limit:.0f} s.\n{self._tail()}")
 
     def cut_power(self) -> None:
         """End the machine between two instructions. What it wrote to its NVDIMMs and disks so far stays."""
