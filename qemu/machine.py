@@ -193,9 +193,9 @@ class VM:
     def boot(self) -> None:
         """Start the machine, on the state as it is, and wait until it takes commands.
 
-        A kernel that falls silent before its first process runs is started once more, with a line that says so:
-        stock kernels on two vCPUs under TCG stop about once in a few hundred boots when they change their clock
-        source. Nothing of the guest's user land, and so nothing that is tested, has run by then.
+        A kernel that falls silent before its first process runs is started once more, with a line that says
+        so: stock kernels on two vCPUs under TCG stop about once in a few hundred boots when they change their
+        clock source. Nothing of the guest's user land, and so nothing that is tested, has run by then.
         """
         if not self._try_boot(may_give_up=True):
             print("vm: The kernel stopped on its way up; starting it once more.", file=sys.stderr, flush=True)
