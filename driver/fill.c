@@ -104,6 +104,18 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
 }
 
+static void fill_pages(struct tiered_fill *fill)
+{
+	u32 i;
+	int id;
+
+	if (!tiered_fast_enter(&fill->volume->fast, &id))
+		return;
+	for (i = 0; i < fill->pages; i++)
+		fill_page(fill, i);
+	tiered_fast_leave(id);
+}
+
 /* We read more than the reader asked for; the bad sector may be none of his. */
 static void read_again(struct tiered_fill *fill)
 {
@@ -114,13 +126,12 @@ static void read_again(struct tiered_fill *fill)
 static void fill_all(struct tiered_volume *volume, struct llist_node *list)
 {
 	struct tiered_fill *fill, *next;
-	u32 i;
 
 	llist_for_each_entry_safe(fill, next, llist_reverse_order(list), node) {
 		if (fill->bio.bi_status)
 			read_again(fill);
-		for (i = 0; !fill->bio.bi_status && i < fill->pages; i++)
-			fill_page(fill, i);
+		else
+			fill_pages(fill);
 		free_fill(fill);
 		cond_resched();
 	}

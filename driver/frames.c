@@ -12,21 +12,6 @@
 /* A frame's word in memory when it holds nothing. */
 #define WORD_NONE 0ull
 
-static u64 frame_word(const struct tiered_claim *claim)
-{
-	return claim->page | (u64)claim->state << TIERED_FRAME_STATE_SHIFT |
-	       (u64)claim->version << TIERED_FRAME_VERSION_SHIFT;
-}
-
-static struct tiered_claim frame_claim(u64 word)
-{
-	return (struct tiered_claim){
-		.page = tiered_frame_page(word),
-		.state = tiered_frame_state(word),
-		.version = tiered_frame_version(word),
-	};
-}
-
 /*----------------------------------------------------------------*/
 /* Set-up */
 
@@ -61,7 +46,8 @@ static void list_reset(struct tiered_frame_list *list)
 	list->count = 0;
 }
 
-int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, void *data)
+int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, const struct tiered_fast *fast,
+		       void *data)
 {
 	u32 buckets = max(rounddown_pow_of_two(words->frames), 64ul);
 	u32 stripes = clamp(buckets / 16, 64u, 16384u);
@@ -71,6 +57,7 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_PREEMPT_RT));
 	memset(frames, 0, sizeof(*frames));
 	frames->words = *words;
+	frames->fast = fast;
 	frames->data = data;
 	frames->bucket_bits = ilog2(buckets);
 	frames->stripe_mask = stripes - 1;
@@ -96,6 +83,8 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 
 void tiered_frames_exit(struct tiered_frames *frames)
 {
+	kvfree(frames->words.bad_primary);
+	kvfree(frames->words.bad_shadow);
 	free_percpu(frames->magazine);
 	vfree(frames->stripe);
 	vfree(frames->bucket);
@@ -195,7 +184,7 @@ void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *st
 	lockdep_assert_held(&stripe->lock);
 	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
 	WRITE_ONCE(frames->referenced[frame], 0);
-	chain_insert(frames, page, frame, frame_word(&claim));
+	chain_insert(frames, page, frame, tiered_frame_word_of(&claim));
 	count_state(frames, state, 1);
 	atomic_inc(&stripe->events);
 }
@@ -213,7 +202,7 @@ static void release_superseded(struct tiered_frames *frames, u32 frame)
 
 void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 old, u32 frame)
 {
-	struct tiered_claim former = frame_claim(frames->frame[old].word);
+	struct tiered_claim former = tiered_frame_claim(frames->frame[old].word);
 	struct tiered_claim claim = {
 		.page = former.page,
 		.state = TIERED_CLAIM_DIRTY,
@@ -223,7 +212,7 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 	lockdep_assert_held(&stripe->lock);
 	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
 	WRITE_ONCE(frames->referenced[frame], 1);
-	chain_replace(frames, old, frame, frame_word(&claim));
+	chain_replace(frames, old, frame, tiered_frame_word_of(&claim));
 	/* The page has a newer claim, durably: only now may the older one go. */
 	tiered_claim_supersede(&frames->words, &stripe->clear, old);
 	count_state(frames, former.state, -1);
@@ -246,26 +235,53 @@ void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *st
 	atomic_inc(&stripe->events);
 }
 
+/* In memory, keeping the marks. */
+static void change_state(struct tiered_frames *frames, u32 frame, enum tiered_claim_state state)
+{
+	u64 word = frames->frame[frame].word;
+
+	count_state(frames, tiered_frame_state(word), -1);
+	count_state(frames, state, 1);
+	word &= ~(7ull << TIERED_FRAME_STATE_SHIFT);
+	WRITE_ONCE(frames->frame[frame].word, word | (u64)state << TIERED_FRAME_STATE_SHIFT);
+}
+
 void tiered_frames_clean(struct tiered_frames *frames, u32 frame)
 {
-	struct tiered_claim claim = frame_claim(frames->frame[frame].word);
+	struct tiered_claim claim = tiered_frame_claim(frames->frame[frame].word);
 
 	tiered_claim_mark_clean(&frames->words, frame, claim);
-	claim.state = TIERED_CLAIM_CLEAN;
-	WRITE_ONCE(frames->frame[frame].word, frame_word(&claim));
-	percpu_counter_dec(&frames->dirty);
-	percpu_counter_inc(&frames->clean);
+	change_state(frames, frame, TIERED_CLAIM_CLEAN);
+}
+
+void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)
+{
+	struct tiered_claim claim = tiered_frame_claim(frames->frame[frame].word);
+
+	lockdep_assert_held(&stripe->lock);
+	tiered_claim_mark_lost(&frames->words, frame, claim);
+	change_state(frames, frame, TIERED_CLAIM_LOST);
+	tiered_frames_condemn(frames, frame);
+	atomic_inc(&stripe->events);
+}
+
+static bool has_bad_word(const struct tiered_frames *frames, u32 frame)
+{
+	return tiered_word_is_bad(frames->words.bad_primary, frame) ||
+	       tiered_word_is_bad(frames->words.bad_shadow, frame);
 }
 
 void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct tiered_claim *claim, u32 instead_of)
 {
 	if (instead_of == TIERED_NO_FRAME) {
-		chain_insert(frames, claim->page, frame, frame_word(claim));
+		chain_insert(frames, claim->page, frame, tiered_frame_word_of(claim));
 	} else {
 		count_state(frames, tiered_frame_state(frames->frame[instead_of].word), -1);
-		chain_replace(frames, instead_of, frame, frame_word(claim));
+		chain_replace(frames, instead_of, frame, tiered_frame_word_of(claim));
 	}
 	count_state(frames, claim->state, 1);
+	if (claim->state == TIERED_CLAIM_LOST || has_bad_word(frames, frame))
+		tiered_frames_condemn(frames, frame);
 }
 
 /*----------------------------------------------------------------*/
@@ -291,7 +307,16 @@ static u32 list_pop(struct tiered_frames *frames, struct tiered_frame_list *list
 
 void tiered_frames_adopt_free(struct tiered_frames *frames, u32 frame)
 {
-	list_push(frames, &frames->free, frame);
+	frames->frame[frame].word = WORD_NONE;
+	if (has_bad_word(frames, frame) || tiered_frame_is_bad(frames, frame))
+		tiered_frames_adopt_retired(frames, frame);
+	else
+		list_push(frames, &frames->free, frame);
+}
+
+void tiered_frames_adopt_retired(struct tiered_frames *frames, u32 frame)
+{
+	atomic_inc(&frames->retired);
 }
 
 static void refill(struct tiered_frames *frames, struct tiered_magazine *magazine, bool may_use_reserve)
@@ -304,7 +329,7 @@ static void refill(struct tiered_frames *frames, struct tiered_magazine *magazin
 	spin_unlock(&frames->pool_lock);
 }
 
-u32 tiered_frames_alloc(struct tiered_frames *frames, bool may_use_reserve)
+static u32 take_free(struct tiered_frames *frames, bool may_use_reserve)
 {
 	struct tiered_magazine *magazine = get_cpu_ptr(frames->magazine);
 	u32 frame = TIERED_NO_FRAME;
@@ -317,6 +342,18 @@ u32 tiered_frames_alloc(struct tiered_frames *frames, bool may_use_reserve)
 	return frame;
 }
 
+u32 tiered_frames_alloc(struct tiered_frames *frames, bool may_use_reserve)
+{
+	u32 frame;
+
+	/* A block that went bad since the frame was freed is met here; it is retired on its way through the rest. */
+	while ((frame = take_free(frames, may_use_reserve)) != TIERED_NO_FRAME && tiered_frame_is_bad(frames, frame)) {
+		tiered_frames_condemn(frames, frame);
+		tiered_frames_rest(frames, frame);
+	}
+	return frame;
+}
+
 void tiered_frames_unalloc(struct tiered_frames *frames, u32 frame)
 {
 	spin_lock(&frames->pool_lock);
@@ -326,7 +363,17 @@ void tiered_frames_unalloc(struct tiered_frames *frames, u32 frame)
 
 void tiered_frames_rest(struct tiered_frames *frames, u32 frame)
 {
-	struct tiered_magazine *magazine = get_cpu_ptr(frames->magazine);
+	struct tiered_magazine *magazine;
+
+	if (unlikely(frames->frame[frame].word & TIERED_FRAME_BAD)) {
+		/* Not in a CPU's stock: it is to be retired soon, not when the stock is full. */
+		spin_lock(&frames->pool_lock);
+		list_push(frames, &frames->resting, frame);
+		spin_unlock(&frames->pool_lock);
+		WRITE_ONCE(frames->bad_rests, true);
+		return;
+	}
+	magazine = get_cpu_ptr(frames->magazine);
 
 	magazine->resting[magazine->resting_count++] = frame;
 	if (magazine->resting_count >= frames->magazine_frames) {
@@ -353,6 +400,25 @@ static bool begin_grace(struct tiered_frames *frames)
 
 #define SETTLE_BATCH 64u
 
+/* Retires the bad ones of @batch, whose clears are durable, and returns how many others remain at its front. */
+static u32 retire_bad(struct tiered_frames *frames, u32 *batch, u32 count)
+{
+	u32 kept = 0, i;
+
+	for (i = 0; i < count; i++) {
+		u32 frame = batch[i];
+
+		if (likely(!(frames->frame[frame].word & TIERED_FRAME_BAD))) {
+			batch[kept++] = frame;
+			continue;
+		}
+		tiered_claim_retire(&frames->words, frame);
+		WRITE_ONCE(frames->frame[frame].word, WORD_NONE);
+		tiered_frames_adopt_retired(frames, frame);
+	}
+	return kept;
+}
+
 /* Takes up to SETTLE_BATCH frames off the list whose grace period is over and completes their clears. */
 static u32 settle_batch(struct tiered_frames *frames)
 {
@@ -362,6 +428,7 @@ static u32 settle_batch(struct tiered_frames *frames)
 		batch[count++] = list_pop(frames, &frames->grace);
 	preempt_disable();
 	tiered_claims_settle(&frames->words, batch, count);
+	count = retire_bad(frames, batch, count);
 	preempt_enable();
 	for (i = 0; i < count; i++)
 		WRITE_ONCE(frames->frame[batch[i]].word, WORD_NONE);

@@ -17,6 +17,7 @@
 #include <linux/wait.h>
 
 #include "core/protocol.h"
+#include "fast.h"
 
 /*
  * One frame in memory: 17 bytes with its reference mark. `word` has the claim's own layout in its low 47 bits, and
@@ -35,6 +36,8 @@ struct tiered_frame {
 #define TIERED_FRAME_CLEANING (1ull << 48)
 /* A newer frame holds its page; write-back frees it. Only together with CLEANING. */
 #define TIERED_FRAME_SUPERSEDED (1ull << 49)
+/* Its memory, or one of its words, cannot be read: it is retired instead of freed. */
+#define TIERED_FRAME_BAD (1ull << 50)
 
 static inline u64 tiered_frame_page(u64 word)
 {
@@ -49,6 +52,22 @@ static inline enum tiered_claim_state tiered_frame_state(u64 word)
 static inline u8 tiered_frame_version(u64 word)
 {
 	return word >> TIERED_FRAME_VERSION_SHIFT & (TIERED_VERSIONS - 1);
+}
+
+static inline struct tiered_claim tiered_frame_claim(u64 word)
+{
+	return (struct tiered_claim){
+		.page = tiered_frame_page(word),
+		.state = tiered_frame_state(word),
+		.version = tiered_frame_version(word),
+	};
+}
+
+/* A frame's word without marks. */
+static inline u64 tiered_frame_word_of(const struct tiered_claim *claim)
+{
+	return claim->page | (u64)claim->state << TIERED_FRAME_STATE_SHIFT |
+	       (u64)claim->version << TIERED_FRAME_VERSION_SHIFT;
 }
 
 struct tiered_stripe {
@@ -78,6 +97,7 @@ struct tiered_frame_list {
 
 struct tiered_frames {
 	struct tiered_words words; /* on media */
+	const struct tiered_fast *fast;
 	void *data;		   /* frame 0, mapped */
 	struct tiered_frame *frame;
 	u8 *referenced; /* read since the clock hand passed; written by readers without order */
@@ -103,21 +123,29 @@ struct tiered_frames {
 	struct percpu_counter dirty;
 	atomic_t lost;
 	atomic_t retired;
+	bool bad_rests; /* a frame that is to be retired has been put to rest */
 	u64 dram_bytes;
 
 	wait_queue_head_t freed; /* woken when free frames came in, and when waiting for them became vain */
 };
 
 /*
- * Allocates the index for @words->frames frames whose data begin at @data. Returns 0 or -ENOMEM. Every frame starts
- * as neither free nor held: load puts it in its place.
+ * Allocates the index for @words->frames frames whose data begin at @data on @fast. Returns 0 or -ENOMEM. Every frame
+ * starts as neither free nor held: load puts it in its place. @words->bad_primary and bad_shadow become the index's.
  */
-int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, void *data);
+int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *words, const struct tiered_fast *fast,
+		       void *data);
 void tiered_frames_exit(struct tiered_frames *frames);
 
 static inline void *tiered_frame_data(const struct tiered_frames *frames, u32 frame)
 {
 	return frames->data + ((u64)frame << TIERED_FRAME_SHIFT);
+}
+
+/* Whether a known bad block lies in @frame. */
+static inline bool tiered_frame_is_bad(const struct tiered_frames *frames, u32 frame)
+{
+	return tiered_fast_is_bad(frames->fast, tiered_frame_data(frames, frame), TIERED_FRAME_BYTES);
 }
 
 struct tiered_stripe *tiered_stripe_of(const struct tiered_frames *frames, u64 page);
@@ -138,22 +166,32 @@ static inline void tiered_frame_touch(struct tiered_frames *frames, u32 frame)
 }
 
 /*
- * The four changes of the index, each with its claim on media, under the stripe's lock. The first two take a @frame
+ * The five changes of the index, each with its claim on media, under the stripe's lock. The first two take a @frame
  * from tiered_frames_alloc() whose data this CPU stored with non-temporal stores.
  *
  * insert: the page was not resident. replace: @old held it, its version goes up by one, the page becomes dirty.
- * remove: the page leaves the fast tier, its claim is durably cleared. clean: a dirty frame is written back.
+ * remove: the page leaves the fast tier, its claim is durably cleared. clean: a dirty frame is written back. lose: a
+ * dirty frame turned out bad, its page answers EIO until it is overwritten.
  */
 void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page, u32 frame,
 			  enum tiered_claim_state state);
 void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 old, u32 frame);
 void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
 void tiered_frames_clean(struct tiered_frames *frames, u32 frame);
+void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
+
+/* Marks a frame, under its stripe's lock, to be retired when it is freed. */
+static inline void tiered_frames_condemn(struct tiered_frames *frames, u32 frame)
+{
+	WRITE_ONCE(frames->frame[frame].word, frames->frame[frame].word | TIERED_FRAME_BAD);
+}
 
 /* Load only, single-threaded: puts @frame into the index with its claim as found, or in place of @instead_of. */
 void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct tiered_claim *claim, u32 instead_of);
-/* Load only: @frame is durably free. */
+/* Load only: @frame is durably free. It is taken out of use when it, or one of its words, is known to be bad. */
 void tiered_frames_adopt_free(struct tiered_frames *frames, u32 frame);
+/* Load only: @frame is retired. */
+void tiered_frames_adopt_retired(struct tiered_frames *frames, u32 frame);
 
 /*
  * A free frame, or TIERED_NO_FRAME. @may_use_reserve: the page is resident, so that its write cannot go elsewhere.

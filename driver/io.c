@@ -6,6 +6,7 @@
 #include <linux/highmem.h>
 #include <linux/uaccess.h>
 
+#include "bad.h"
 #include "volume.h"
 
 static struct tiered_io *io_of(struct bio *bio)
@@ -59,8 +60,11 @@ static void keep_first(struct bio *bio, u32 bytes)
 /*----------------------------------------------------------------*/
 /* Reads */
 
-static bool copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *from, u32 bytes)
+static bool copy_to_bio(const struct tiered_fast *fast, struct bio *bio, struct bvec_iter *iter, const void *from,
+			u32 bytes)
 {
+	if (tiered_fast_is_bad(fast, from, bytes))
+		return false;
 	while (bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, *iter);
 		u32 step = min(bytes, bv.bv_len);
@@ -81,8 +85,8 @@ static bool copy_to_bio(struct bio *bio, struct bvec_iter *iter, const void *fro
 enum hit {
 	HIT,
 	HIT_NONE,
-	HIT_LOST,	/* the only copy cannot be read */
-	HIT_BAD_CLEAN,	/* the frame cannot be read, its home can */
+	HIT_LOST, /* the only copy cannot be read */
+	HIT_BAD,  /* the frame cannot be read, and nothing was done about it yet */
 };
 
 /*
@@ -93,7 +97,6 @@ static enum hit read_part(struct tiered_volume *volume, struct bio *bio, struct 
 			  const struct part *part)
 {
 	struct tiered_frames *frames = &volume->frames;
-	enum tiered_claim_state state;
 	struct bvec_iter copied = *iter;
 	enum hit hit = HIT_NONE;
 	u32 frame;
@@ -102,17 +105,16 @@ static enum hit read_part(struct tiered_volume *volume, struct bio *bio, struct 
 	frame = tiered_frames_lookup(frames, part->page);
 	if (frame == TIERED_NO_FRAME)
 		goto out;
-	state = tiered_frame_state(tiered_frame_word(frames, frame));
-	if (unlikely(state == TIERED_CLAIM_LOST)) {
+	if (unlikely(tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_LOST)) {
 		hit = HIT_LOST;
 		goto out;
 	}
-	if (likely(copy_to_bio(bio, &copied, tiered_frame_data(frames, frame) + part->offset_bytes, part->bytes))) {
+	hit = HIT_BAD;
+	if (likely(copy_to_bio(&volume->fast, bio, &copied, tiered_frame_data(frames, frame) + part->offset_bytes,
+			       part->bytes))) {
 		tiered_frame_touch(frames, frame);
 		*iter = copied;
 		hit = HIT;
-	} else {
-		hit = state == TIERED_CLAIM_CLEAN ? HIT_BAD_CLEAN : HIT_LOST;
 	}
 out:
 	rcu_read_unlock();
@@ -202,14 +204,21 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	return tiered_io_read_home(volume, bio, started_ns);
 }
 
-/* The first part cannot be read from its frame. */
-static int read_bad(struct tiered_volume *volume, struct bio *bio, enum hit hit, const struct part *part)
+static int read_lost(struct bio *bio, const struct part *part)
 {
-	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
-	/* What follows the bad page is not to suffer. */
+	/* What follows the page is not to suffer. */
 	keep_first(bio, part->bytes);
-	if (hit == HIT_LOST)
-		return end_with(bio, BLK_STS_IOERR);
+	return end_with(bio, BLK_STS_IOERR);
+}
+
+/* The first part cannot be read from its frame, and the volume may not change that. */
+static int read_bad_read_only(struct tiered_volume *volume, struct bio *bio, const struct part *part)
+{
+	u32 frame = tiered_frames_lookup(&volume->frames, part->page);
+
+	if (tiered_frame_state(tiered_frame_word(&volume->frames, frame)) != TIERED_CLAIM_CLEAN)
+		return read_lost(bio, part);
+	keep_first(bio, part->bytes);
 	return tiered_io_read_home(volume, bio, 0);
 }
 
@@ -239,8 +248,15 @@ again:
 		tiered_latency_end(&volume->stats, TIERED_PATH_READ_HIT, started_ns);
 		return end_with(bio, BLK_STS_OK);
 	}
-	if (hit != HIT_NONE)
-		return read_bad(volume, bio, hit, &part);
+	if (unlikely(hit == HIT_LOST))
+		return read_lost(bio, &part);
+	if (unlikely(hit == HIT_BAD)) {
+		if (volume->options.read_only)
+			return read_bad_read_only(volume, bio, &part);
+		tiered_bad_page(volume, part.page);
+		tiered_reclaim_poke(volume);
+		goto again;
+	}
 	r = read_miss(volume, bio, &part);
 	if (r == -EAGAIN)
 		goto again;
@@ -267,12 +283,12 @@ static void store_from_bio(void *to, struct bio *bio, struct bvec_iter *iter, u3
 }
 
 /* Copies from one frame to another, by way of DRAM: the source may be poisoned. Returns false when it is. */
-static bool copy_frame_part(void *to, const void *from, u32 bytes)
+static bool copy_frame_part(const struct tiered_fast *fast, void *to, const void *from, u32 bytes)
 {
 	u8 chunk[TIERED_SECTOR_BYTES];
 
 	for (; bytes; bytes -= sizeof(chunk)) {
-		if (copy_mc_to_kernel(chunk, from, sizeof(chunk)))
+		if (!tiered_fast_read(fast, chunk, from, sizeof(chunk)))
 			return false;
 		memcpy_flushcache(to, chunk, sizeof(chunk));
 		to += sizeof(chunk);
@@ -281,7 +297,7 @@ static bool copy_frame_part(void *to, const void *from, u32 bytes)
 	return true;
 }
 
-/* Makes @frame what the page becomes: the new part, and around it what the @old frame holds. */
+/* Makes @frame what the page becomes: the new part, and around it what the @old frame holds. False: it cannot be read. */
 static bool compose(struct tiered_frames *frames, u32 frame, u32 old, struct bio *bio, struct bvec_iter iter,
 		    const struct part *part)
 {
@@ -295,8 +311,8 @@ static bool compose(struct tiered_frames *frames, u32 frame, u32 old, struct bio
 	if (tiered_frame_state(tiered_frame_word(frames, old)) == TIERED_CLAIM_LOST)
 		return false;
 	from = tiered_frame_data(frames, old);
-	return copy_frame_part(to, from, offset_bytes) &&
-	       copy_frame_part(to + end_bytes, from + end_bytes, TIERED_FRAME_BYTES - end_bytes);
+	return copy_frame_part(frames->fast, to, from, offset_bytes) &&
+	       copy_frame_part(frames->fast, to + end_bytes, from + end_bytes, TIERED_FRAME_BYTES - end_bytes);
 }
 
 /* The rest of tiered_io_write_part(), under the stripe's lock. */
@@ -320,7 +336,9 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 
 	if (!compose(frames, frame, old, bio, *iter, part)) {
 		tiered_frames_unalloc(frames, frame);
-		return TIERED_WRITE_FAILED;
+		/* The rest of the page is on the disk, or nowhere. */
+		return tiered_bad_holder(volume, stripe, old) == TIERED_BAD_DROPPED ? TIERED_WRITE_HOME :
+										       TIERED_WRITE_FAILED;
 	}
 	bio_advance_iter(bio, iter, part->bytes);
 	if (resident)
@@ -464,7 +482,6 @@ again:
 		tiered_park(volume, bio);
 		return DM_MAPIO_SUBMITTED;
 	default:
-		tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
 		keep_first(bio, part.bytes);
 		return end_with(bio, BLK_STS_IOERR);
 	}
@@ -498,11 +515,8 @@ static int map_zero(struct tiered_volume *volume, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
-int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
+static int map_any(struct tiered_volume *volume, struct bio *bio)
 {
-	struct tiered_io *io = io_of(bio);
-
-	io->kind = TIERED_IO_DONE;
 	if (unlikely(bio->bi_opf & REQ_PREFLUSH)) /* dm sends these without data */
 		return map_flush(volume, bio);
 	switch (bio_op(bio)) {
@@ -516,6 +530,53 @@ int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
 	default:
 		return end_with(bio, BLK_STS_NOTSUPP);
 	}
+}
+
+/* Whether the home of @page has its newest contents, as far as the index knows, which stays when the fast tier goes. */
+static bool whole_at_home(const struct tiered_frames *frames, u64 page)
+{
+	bool whole = true;
+	u32 frame;
+
+	rcu_read_lock();
+	frame = tiered_frames_lookup(frames, page);
+	if (frame != TIERED_NO_FRAME)
+		whole = tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN;
+	rcu_read_unlock();
+	return whole;
+}
+
+/*
+ * The fast tier is gone. Its claims are not: when it comes back they speak again, so no home may change meanwhile. What
+ * is whole at home can be read.
+ */
+static int map_without_fast(struct tiered_volume *volume, struct bio *bio)
+{
+	struct part part = part_at(&bio->bi_iter);
+	u32 wanted = pages_touched(&part, bio->bi_iter.bi_size), pages = 0;
+
+	tiered_volume_look(volume);
+	if (bio_op(bio) != REQ_OP_READ || bio->bi_opf & REQ_PREFLUSH)
+		return end_with(bio, BLK_STS_IOERR);
+	while (pages < wanted && whole_at_home(&volume->frames, part.page + pages))
+		pages++;
+	if (!pages)
+		return read_lost(bio, &part);
+	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
+	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part.offset_bytes));
+	return tiered_io_read_home(volume, bio, ktime_get_ns());
+}
+
+int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
+{
+	int r, id;
+
+	io_of(bio)->kind = TIERED_IO_DONE;
+	if (unlikely(!tiered_fast_enter(&volume->fast, &id)))
+		return map_without_fast(volume, bio);
+	r = map_any(volume, bio);
+	tiered_fast_leave(id);
+	return r;
 }
 
 int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *status)
@@ -535,6 +596,7 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 		break;
 	case TIERED_IO_FLUSH:
 		tiered_homes_flush_end(&volume->homes, io->flush, *status);
+		tiered_volume_look(volume);
 		break;
 	}
 	return DM_ENDIO_DONE;

@@ -38,8 +38,22 @@ static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 
 	tiered_reclaim_poke(volume);
 	wait_event(frames->freed, !tiered_zero_excludes(volume, page) &&
-		   (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began));
+		   (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began ||
+		    tiered_fast_gone(&volume->fast)));
 	return tiered_frames_pool_free(frames);
+}
+
+static enum tiered_written try_write(struct tiered_volume *volume, struct bio *bio)
+{
+	struct bvec_iter iter = bio->bi_iter;
+	enum tiered_written r = TIERED_WRITE_FAILED;
+	int id;
+
+	if (tiered_fast_enter(&volume->fast, &id)) {
+		r = tiered_io_write_part(volume, bio, &iter, false);
+		tiered_fast_leave(id);
+	}
+	return r;
 }
 
 /* The write is one part, so that it is written whole or not at all. */
@@ -49,9 +63,7 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 	bool chance = true;
 
 	for (;;) {
-		struct bvec_iter iter = bio->bi_iter;
-
-		switch (tiered_io_write_part(volume, bio, &iter, false)) {
+		switch (try_write(volume, bio)) {
 		case TIERED_WRITTEN:
 			bio_endio(bio);
 			return;

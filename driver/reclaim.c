@@ -49,11 +49,15 @@ static u32 evict_some(struct tiered_volume *volume, u32 wanted)
 	return evicted;
 }
 
-static void reclaim_work(struct work_struct *work)
+static void reclaim(struct tiered_volume *volume)
 {
-	struct tiered_volume *volume = container_of(work, struct tiered_volume, reclaim.work);
 	struct tiered_frames *frames = &volume->frames;
 
+	if (xchg(&frames->bad_rests, false)) {
+		/* Twice: the first may end a grace period that began before the frame was put to rest. */
+		tiered_frames_settle(frames);
+		tiered_frames_settle(frames);
+	}
 	while (tiered_frames_pool_free(frames) < frames->high_free) {
 		u32 wanted = frames->high_free - tiered_frames_pool_free(frames);
 
@@ -66,6 +70,20 @@ static void reclaim_work(struct work_struct *work)
 	}
 }
 
+static void reclaim_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(work, struct tiered_volume, reclaim.work);
+	int id;
+
+	if (!tiered_fast_enter(&volume->fast, &id)) {
+		/* Who waits for a frame waits for nothing. */
+		wake_up_all(&volume->frames.freed);
+		return;
+	}
+	reclaim(volume);
+	tiered_fast_leave(id);
+}
+
 void tiered_reclaim_init(struct tiered_volume *volume)
 {
 	INIT_WORK(&volume->reclaim.work, reclaim_work);
@@ -73,6 +91,8 @@ void tiered_reclaim_init(struct tiered_volume *volume)
 
 void tiered_reclaim_poke(struct tiered_volume *volume)
 {
-	if (unlikely(tiered_frames_scarce(&volume->frames)) && READ_ONCE(volume->started))
+	struct tiered_frames *frames = &volume->frames;
+
+	if (unlikely(tiered_frames_scarce(frames) || READ_ONCE(frames->bad_rests)) && READ_ONCE(volume->started))
 		queue_work(volume->workers, &volume->reclaim.work);
 }

@@ -15,7 +15,7 @@ struct tiered_reclaim {
 
 void tiered_reclaim_init(struct tiered_volume *volume);
 
-/* Starts reclaim when free frames are scarce; cheap when they are not. Any context that may queue work. */
+/* Starts reclaim when free frames are scarce or bad ones wait to be retired; cheap when not. Any context. */
 void tiered_reclaim_poke(struct tiered_volume *volume);
 
 #endif

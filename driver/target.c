@@ -202,8 +202,8 @@ static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	t->volume = volume;
 	/* Here as well as at resume, where a refusal would leave the live volume suspended. */
-	if (smp_load_acquire(&volume->loaded) && ti->len != volume->sectors) {
-		ti->error = "The length is not that of the volume; use the length that `dmsetup table` shows";
+	if (smp_load_acquire(&volume->loaded) && ti->len < volume->sectors) {
+		ti->error = "The table is shorter than the volume, which cannot shrink; use the length that `dmsetup table` shows";
 		r = -EINVAL;
 		goto bad;
 	}
@@ -251,7 +251,7 @@ static void tiered_resume(struct dm_target *ti)
 {
 	struct tiered *t = ti->private;
 
-	tiered_volume_start(t->volume);
+	tiered_volume_start(t->volume, ti);
 }
 
 /* dm has waited for every request; dirty pages stay where they are, they are durable there. */
@@ -319,6 +319,13 @@ static void gather_latencies(struct tiered_stats *stats, struct status_fields *s
 	s->write_bypass_p99_ns = tiered_latency_percentile(stats, TIERED_PATH_WRITE_BYPASS, 99);
 }
 
+static const char *const state_name[] = {
+	[TIERED_VOLUME_FAIL] = TIERED_STATE_FAIL,
+	[TIERED_VOLUME_RW] = TIERED_STATE_RW,
+	[TIERED_VOLUME_RO] = TIERED_STATE_RO,
+	[TIERED_VOLUME_DEGRADED] = TIERED_STATE_DEGRADED,
+};
+
 static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 {
 	struct status_fields s = { 0 };
@@ -332,8 +339,7 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 	gather_frames(t->volume, &s);
 	gather_counters(&t->volume->stats, &s);
 	gather_latencies(&t->volume->stats, &s);
-	DMEMIT("%s %s", t->volume->options.read_only ? TIERED_STATE_RO : TIERED_STATE_RW,
-	       t->volume->needs_check ? "needs_check" : "-");
+	DMEMIT("%s %s", state_name[tiered_volume_state(t->volume)], t->volume->needs_check ? "needs_check" : "-");
 #define FIELD(name) DMEMIT(" %llu", s.name);
 	TIERED_STATUS_FIELDS(FIELD)
 #undef FIELD

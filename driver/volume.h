@@ -12,14 +12,15 @@
 #include <linux/workqueue.h>
 
 #include "core/admission.h"
-#include "core/load.h"
-#include "core/superblock.h"
+#include "fast.h"
 #include "fill.h"
 #include "frames.h"
 #include "homes.h"
+#include "media.h"
 #include "park.h"
 #include "reclaim.h"
 #include "stats.h"
+#include "words.h"
 #include "writeback.h"
 #include "zero.h"
 
@@ -32,6 +33,14 @@ struct tiered_options {
 	enum tiered_admission_mode admission;
 	u8 dirty_high_percent; /* write-back begins when more of the frames are dirty ... */
 	u8 dirty_low_percent;  /* ... and ends here */
+};
+
+/* As the status shows it (core/status.h). */
+enum tiered_state {
+	TIERED_VOLUME_FAIL,
+	TIERED_VOLUME_RW,
+	TIERED_VOLUME_RO,
+	TIERED_VOLUME_DEGRADED,
 };
 
 /* What admission remembers on one CPU. */
@@ -50,8 +59,10 @@ struct tiered_volume {
 
 	bool loaded;
 	bool settled; /* losers cleared, shadows restored, disk flushed */
-	struct tiered_frame_list losers; /* until settled */
-	struct dax_device *dax;
+	bool has_uuid; /* it is known, under the registry's lock */
+	struct tiered_unsettled unsettled; /* until settled */
+	struct tiered_fast fast;
+	struct tiered_media media;
 	char name[DM_NAME_LEN];
 	u8 uuid[TIERED_UUID_BYTES];
 	sector_t sectors;
@@ -69,6 +80,10 @@ struct tiered_volume {
 	struct tiered_zeroing zeroing;
 	struct tiered_streams_cpu __percpu *streams;
 	u32 flush_epoch; /* FLUSHes received, for the streams */
+
+	struct dm_target *active; /* the instance that was resumed last; NULL while suspended */
+	enum tiered_state announced; /* at the last event */
+	struct work_struct event_work;
 
 	bool started; /* background work may run */
 	/* Fills and reclaim. */
@@ -99,10 +114,21 @@ void tiered_volume_leave(struct tiered_volume *volume);
 int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors,
 			   const struct tiered_options *options);
 
-/* Lets the background work run. */
-void tiered_volume_start(struct tiered_volume *volume);
+/* Lets the background work run. @active is the instance that resumes, for events. */
+void tiered_volume_start(struct tiered_volume *volume, struct dm_target *active);
 /* Ends the background work and waits for it. No request is in flight. */
 void tiered_volume_stop(struct tiered_volume *volume);
+
+enum tiered_state tiered_volume_state(const struct tiered_volume *volume);
+/* Raises an event when the state has changed. Any context; cheap when it has not. */
+void tiered_volume_look(struct tiered_volume *volume);
+
+/* Why a volume is not opened: the user reads the sentence in the kernel log, tierctl repeats it. Returns @r. */
+#define TIERED_REFUSE(volume, r, format, ...)                                                       \
+	({                                                                                          \
+		DMERR("%s: " format, (volume)->name[0] ? (volume)->name : "volume", ##__VA_ARGS__); \
+		(r);                                                                                \
+	})
 
 /* Whole pages of the volume; what lies beyond (less than a page) is always served by the disk. */
 static inline u64 tiered_pages(const struct tiered_volume *volume)

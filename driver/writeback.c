@@ -9,6 +9,7 @@
 #include <linux/sort.h>
 #include <linux/uaccess.h>
 
+#include "bad.h"
 #include "volume.h"
 
 struct tiered_writeback_page {
@@ -59,7 +60,10 @@ out:
 	return frame;
 }
 
-/* Ends what begin_page() began; @written: the home durably has what the frame had. */
+/*
+ * Ends what begin_page() began; @written: the home durably has what the frame had, and the fast tier is entered to say
+ * so.
+ */
 static void end_page(struct tiered_volume *volume, const struct tiered_writeback_page *entry)
 {
 	struct tiered_frames *frames = &volume->frames;
@@ -72,6 +76,9 @@ static void end_page(struct tiered_volume *volume, const struct tiered_writeback
 	/* Overwritten meanwhile: the newer frame stays dirty, and this one was kept for us. */
 	if (word & TIERED_FRAME_SUPERSEDED)
 		tiered_frames_rest(frames, entry->frame);
+	else if (entry->written && tiered_frame_state(word) == TIERED_CLAIM_LOST)
+		/* It went bad after we had copied it: nothing is lost after all. */
+		tiered_frames_remove(frames, stripe, entry->frame);
 	else if (entry->written)
 		tiered_frames_clean(frames, entry->frame);
 	spin_unlock(&stripe->lock);
@@ -81,12 +88,10 @@ static void end_page(struct tiered_volume *volume, const struct tiered_writeback
 static bool copy_frame(struct tiered_volume *volume, const struct tiered_writeback_page *entry)
 {
 	void *to = kmap_local_page(entry->copy);
-	unsigned long left = copy_mc_to_kernel(to, tiered_frame_data(&volume->frames, entry->frame), PAGE_SIZE);
+	bool read = tiered_fast_read(&volume->fast, to, tiered_frame_data(&volume->frames, entry->frame), PAGE_SIZE);
 
 	kunmap_local(to);
-	if (left)
-		tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
-	return !left;
+	return read;
 }
 
 struct collected {
@@ -108,6 +113,7 @@ static bool take(struct tiered_volume *volume, u64 page, struct collected *colle
 	entry->written = false;
 	if (!copy_frame(volume, entry)) {
 		end_page(volume, entry);
+		tiered_bad_page(volume, page);
 		return false;
 	}
 	collected->count++;
@@ -126,14 +132,17 @@ static void take_with_neighbours(struct tiered_volume *volume, u64 page, struct 
 		;
 }
 
-/* Goes round the frame table from the hand on, at most once. */
+/* Goes round the frame table from the hand on, at most once. Takes nothing when the fast tier is gone. */
 static struct collected collect(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	u32 frames = volume->frames.words.frames, looked;
 	struct collected collected = { 0 };
 	u64 word;
+	int id;
 
+	if (!tiered_fast_enter(&volume->fast, &id))
+		return collected;
 	for (looked = 0; looked < frames && collected.count < TIERED_WRITEBACK_BATCH; looked++) {
 		word = tiered_frame_word(&volume->frames, writeback->hand);
 		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & TIERED_FRAME_CLEANING))
@@ -142,6 +151,7 @@ static struct collected collect(struct tiered_volume *volume)
 		if (!(looked % 1024))
 			cond_resched();
 	}
+	tiered_fast_leave(id);
 	if (writeback->sweep_left && collected.busy)
 		WRITE_ONCE(writeback->sweep_again, true);
 	writeback->sweep_left -= min(writeback->sweep_left, looked);
@@ -219,16 +229,22 @@ static u32 write_back_batch(struct tiered_volume *volume, u32 count)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	u32 written = 0, i;
-	bool flushed;
+	bool flushed, entered;
+	int id;
 
 	write_batch(volume, count);
 	flushed = !tiered_homes_flush_now(&volume->homes);
+	entered = tiered_fast_enter(&volume->fast, &id);
 	for (i = 0; i < count; i++) {
-		writeback->batch[i].written &= flushed;
+		writeback->batch[i].written &= flushed && entered;
 		written += writeback->batch[i].written;
 		end_page(volume, &writeback->batch[i]);
 	}
+	if (entered)
+		tiered_fast_leave(id);
 	tiered_count(&volume->stats, TIERED_WRITEBACK_BYTES, (u64)written * TIERED_FRAME_BYTES);
+	WRITE_ONCE(writeback->failing, written < count);
+	tiered_volume_look(volume);
 	return written;
 }
 

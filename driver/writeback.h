@@ -25,6 +25,7 @@ struct tiered_writeback {
 	u32 hand;	   /* the next frame to look at */
 	bool running;	   /* between dirty_high and dirty_low */
 	bool starved;	   /* reclaim found nothing clean */
+	bool failing;	   /* the last batch did not all become durable at home */
 	bool flush_wanted; /* a flush was asked for and not begun */
 	u32 sweep_left;	   /* frames that a flush still has to look at */
 	bool sweep_again;  /* it passed over a dirty page whose stripe was busy */

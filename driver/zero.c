@@ -55,13 +55,17 @@ static void withdraw_page(struct tiered_frames *frames, u64 page, enum which whi
 {
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	u32 frame;
+	int id;
 
+	if (!tiered_fast_enter(frames->fast, &id))
+		return;
 	spin_lock(&stripe->lock);
 	frame = tiered_frames_lookup(frames, page);
 	if (frame != TIERED_NO_FRAME &&
 	    (which == WITHDRAW_ALL || tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN))
 		tiered_frames_remove(frames, stripe, frame);
 	spin_unlock(&stripe->lock);
+	tiered_fast_leave(id);
 }
 
 /* By page, or by frame where there are fewer of those. */
@@ -117,9 +121,12 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	 * are durably zero: withdrawn before, a crash would show what the home held before the claim.
 	 */
 	withdraw_range(&volume->frames, range, WITHDRAW_CLEAN);
-	r = zero_homes(&volume->homes, range, flags);
+	/* What a fast tier that is gone could not withdraw speaks again when it comes back: its homes must not change. */
+	r = tiered_fast_gone(&volume->fast) ? -EIO : zero_homes(&volume->homes, range, flags);
 	if (!r)
 		withdraw_range(&volume->frames, range, WITHDRAW_ALL);
+	if (!r && tiered_fast_gone(&volume->fast))
+		r = -EIO;
 	/* A read that began meanwhile may have seen the old homes and would fill them once we are gone. */
 	bump_events(&volume->frames, range);
 	smp_store_release(&volume->zeroing.exclusive_end, 0);

@@ -6,6 +6,7 @@
 #ifndef TIERED_COMPAT_H
 #define TIERED_COMPAT_H
 
+#include <linux/badblocks.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 
@@ -15,6 +16,19 @@
 #else
 #define TIERED_MODE_WRITE FMODE_WRITE
 #endif
+
+/* Whether one of @sectors sectors from @sector on is listed as bad. */
+static inline bool tiered_badblocks_check(struct badblocks *list, sector_t sector, unsigned int sectors)
+{
+#ifdef TIERED_HAVE_BADBLOCKS_SECTOR_T
+	sector_t bad_sectors;
+#else
+	int bad_sectors;
+#endif
+	sector_t first_bad;
+
+	return badblocks_check(list, sector, sectors, &first_bad, &bad_sectors) != 0;
+}
 
 /* A limit for write-zeroes that unmaps has to be the same as the plain one, or 0, where it exists. */
 static inline void tiered_limit_write_zeroes(struct queue_limits *limits, unsigned int sectors)

@@ -9,3 +9,6 @@ tiered_probe = $(shell printf '%s\n' '$(tiered_hash)include <$(2)>' \
 
 ccflags-y += $(call tiered_probe,TIERED_HAVE_WZEROES_UNMAP,linux/blkdev.h,\
 	struct queue_limits limits; limits.max_hw_wzeroes_unmap_sectors = 0; (void)limits;)
+# In a variable, since a comma would end the argument.
+tiered_try_badblocks = sector_t found; badblocks_check(NULL, 0, 1, &found, &found);
+ccflags-y += $(call tiered_probe,TIERED_HAVE_BADBLOCKS_SECTOR_T,linux/badblocks.h,$(tiered_try_badblocks))

@@ -7,6 +7,7 @@
 #define STATE_MASK 7ull
 #define VERSION_SHIFT 43
 #define VERSION_MASK 15ull
+#define MARK_SHIFT 47
 #define CRC_SHIFT 56
 #define PAYLOAD_MASK ((1ull << CRC_SHIFT) - 1)
 #define PAYLOAD_BYTES 7
@@ -39,7 +40,8 @@ static u8 word_crc(u64 payload, u32 frame, u8 seed)
 
 __le64 tiered_claim_encode(struct tiered_claim claim, u32 frame, u8 seed)
 {
-	u64 payload = claim.page | (u64)claim.state << STATE_SHIFT | (u64)claim.version << VERSION_SHIFT;
+	u64 payload = claim.page | (u64)claim.state << STATE_SHIFT | (u64)claim.version << VERSION_SHIFT |
+		      1ull << MARK_SHIFT;
 
 	return cpu_to_le64(payload | (u64)word_crc(payload, frame, seed) << CRC_SHIFT);
 }
@@ -51,7 +53,7 @@ int tiered_claim_decode(__le64 word, u32 frame, u8 seed, u64 pages, struct tiere
 
 	if (word_crc(payload, frame, seed) != raw >> CRC_SHIFT)
 		return -EILSEQ;
-	if (payload >> (VERSION_SHIFT + 4))
+	if (payload >> MARK_SHIFT != 1)
 		return -EILSEQ;
 
 	claim->page = payload & PAGE_MASK_BITS;

@@ -5,7 +5,8 @@
  *   bits   0-39  page index
  *   bits  40-42  state
  *   bits  43-46  version of the page's contents, modulo 16
- *   bits  47-55  zero
+ *   bit      47  one: memory that was wiped to zeroes or ones says nothing, not "free"
+ *   bits  48-55  zero
  *   bits  56-63  CRC8 over the other 56 bits, the frame number and the volume's seed
  *
  * Under its page's lock a page has at most two claims on media, of versions v and v+1, so one comparison modulo 16

@@ -16,7 +16,7 @@
 
 #include "shim.h"
 
-#define TIERED_FORMAT_VERSION 1
+#define TIERED_FORMAT_VERSION 2 /* 1: words without their mark, never released */
 #define TIERED_SECTOR_BYTES 512
 #define TIERED_SECTOR_SHIFT 9
 #define TIERED_FRAME_BYTES 4096

@@ -32,25 +32,26 @@ static void take_claim(const struct tiered_load_ops *ops, void *context, u32 fra
  * A word that does not decode may have been dirty. Its shadow tells which page to fear for, and is believed for
  * nothing more: it may be older than what the primary said.
  */
-static void report_damaged(const struct tiered_words *words, const struct tiered_load_ops *ops, void *context,
-			   u32 frame)
+static void report_damaged(const struct tiered_words *words, __le64 shadow, const struct tiered_load_ops *ops,
+			   void *context, u32 frame)
 {
-	struct tiered_claim claim;
+	struct tiered_claim claim = { .page = 0, .state = TIERED_CLAIM_FREE, .version = 0 };
+	bool unknown = tiered_claim_decode(shadow, frame, words->seed, words->pages, &claim);
 
-	if (tiered_claim_decode(words->shadow[frame], frame, words->seed, words->pages, &claim))
-		claim = (struct tiered_claim){ .page = 0, .state = TIERED_CLAIM_FREE, .version = 0 };
-	ops->found(context, frame, TIERED_FOUND_DAMAGED, &claim, TIERED_NO_FRAME);
+	ops->found(context, frame, unknown ? TIERED_FOUND_UNKNOWN : TIERED_FOUND_DAMAGED, &claim, TIERED_NO_FRAME);
 }
 
-void tiered_load_words(const struct tiered_words *words, u32 first, u32 count,
+void tiered_load_words(const struct tiered_words *words, const struct tiered_word_copies *copies,
 		       const struct tiered_load_ops *ops, void *context)
 {
 	struct tiered_claim claim;
-	u32 frame;
+	u32 i;
 
-	for (frame = first; frame < first + count; frame++) {
-		if (tiered_claim_decode(words->primary[frame], frame, words->seed, words->pages, &claim))
-			report_damaged(words, ops, context, frame);
+	for (i = 0; i < copies->count; i++) {
+		u32 frame = copies->first + i;
+
+		if (tiered_claim_decode(copies->primary[i], frame, words->seed, words->pages, &claim))
+			report_damaged(words, copies->shadow[i], ops, context, frame);
 		else if (claim.state == TIERED_CLAIM_FREE)
 			ops->found(context, frame, TIERED_FOUND_FREE, &claim, TIERED_NO_FRAME);
 		else if (claim.state == TIERED_CLAIM_RETIRED)
@@ -58,4 +59,21 @@ void tiered_load_words(const struct tiered_words *words, u32 first, u32 count,
 		else
 			take_claim(ops, context, frame, &claim);
 	}
+}
+
+void tiered_load_damaged(u32 frame, const struct tiered_claim *claim, const struct tiered_load_ops *ops, void *context)
+{
+	struct tiered_claim lost = *claim, held;
+	u32 holder = TIERED_NO_FRAME;
+
+	if (tiered_claim_holds_page(claim))
+		holder = ops->find(context, claim->page, &held);
+	if (!tiered_claim_holds_page(claim) ||
+	    (holder == TIERED_NO_FRAME && claim->state == TIERED_CLAIM_CLEAN) ||
+	    (holder != TIERED_NO_FRAME && tiered_claim_compare(&held, claim) == TIERED_CLAIM_NEWER)) {
+		ops->found(context, frame, TIERED_FOUND_LOSER, claim, holder);
+		return;
+	}
+	lost.state = TIERED_CLAIM_LOST;
+	take_claim(ops, context, frame, &lost);
 }

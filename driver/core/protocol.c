@@ -6,8 +6,10 @@ static void store_word(const struct tiered_words *words, u32 frame, struct tiere
 {
 	__le64 word = tiered_claim_encode(claim, frame, words->seed);
 
-	tiered_pm_store(&words->primary[frame], word);
-	tiered_pm_store(&words->shadow[frame], word);
+	if (!tiered_word_is_bad(words->bad_primary, frame))
+		tiered_pm_store(&words->primary[frame], word);
+	if (!tiered_word_is_bad(words->bad_shadow, frame))
+		tiered_pm_store(&words->shadow[frame], word);
 }
 
 static void flush_word(const struct tiered_words *words, u32 frame)
@@ -81,6 +83,23 @@ void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct
 	flush_word(words, frame);
 }
 
+void tiered_claim_mark_lost(const struct tiered_words *words, u32 frame, struct tiered_claim claim)
+{
+	claim.state = TIERED_CLAIM_LOST;
+	store_word(words, frame, claim);
+	flush_word(words, frame);
+	/* Whoever was told EIO must not read older contents when the power comes back. */
+	tiered_pm_fence();
+}
+
+void tiered_claim_retire(const struct tiered_words *words, u32 frame)
+{
+	const struct tiered_claim retired = { .page = 0, .state = TIERED_CLAIM_RETIRED, .version = 0 };
+
+	store_word(words, frame, retired);
+	flush_word(words, frame);
+}
+
 void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u32 count)
 {
 	u32 i;
@@ -96,15 +115,19 @@ void tiered_clear_settle(const struct tiered_words *words, struct tiered_clear *
 		tiered_pm_fence();
 }
 
-void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count)
+void tiered_shadows_restore(const struct tiered_words *words, const struct tiered_word_copies *copies)
 {
+	struct tiered_claim claim;
 	bool stored = false;
-	u32 frame;
+	u32 i;
 
-	for (frame = first; frame < first + count; frame++) {
-		if (words->shadow[frame] == words->primary[frame])
+	for (i = 0; i < copies->count; i++) {
+		u32 frame = copies->first + i;
+
+		if (copies->shadow[i] == copies->primary[i] || tiered_word_is_bad(words->bad_shadow, frame) ||
+		    tiered_claim_decode(copies->primary[i], frame, words->seed, words->pages, &claim))
 			continue;
-		tiered_pm_store(&words->shadow[frame], words->primary[frame]);
+		tiered_pm_store(&words->shadow[frame], copies->primary[i]);
 		tiered_pm_flush(&words->shadow[frame]);
 		stored = true;
 	}

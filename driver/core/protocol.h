@@ -29,6 +29,30 @@ struct tiered_words {
 	u64 pages; /* whole pages of the volume; claims beyond do not decode */
 	u32 frames;
 	u8 seed;
+	/*
+	 * Sectors that the medium cannot read, a bit for each 64 words, or NULL when there are none. A store to one would
+	 * read the rest of its cache line and be a machine check: such words are never touched again.
+	 */
+	const u8 *bad_primary;
+	const u8 *bad_shadow;
+};
+
+#define TIERED_WORDS_PER_SECTOR (TIERED_SECTOR_BYTES / sizeof(__le64))
+
+/* Whether the word of @frame stands in a sector that is marked in @bad. */
+static inline bool tiered_word_is_bad(const u8 *bad, u32 frame)
+{
+	u32 sector = frame / TIERED_WORDS_PER_SECTOR;
+
+	return bad && bad[sector / 8] >> sector % 8 & 1;
+}
+
+/* Words as they were read from the medium, in memory that can be trusted: those of frames @first to @first + @count - 1. */
+struct tiered_word_copies {
+	const __le64 *primary; /* [0] is the word of frame @first; what could not be read has all bits set */
+	const __le64 *shadow;
+	u32 first;
+	u32 count;
 };
 
 /*
@@ -65,6 +89,18 @@ void tiered_claim_withdraw(const struct tiered_words *words, struct tiered_clear
 void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct tiered_claim claim);
 
 /*
+ * Turns the @claim of @frame lost: its frame cannot be read and nothing else has its contents. Durable on return: the
+ * page answers EIO from now on, also after a reboot, until it is overwritten whole.
+ */
+void tiered_claim_mark_lost(const struct tiered_words *words, u32 frame, struct tiered_claim claim);
+
+/*
+ * Takes @frame, whose clear is durable, out of use for good. Takes effect some time later; until then a crash finds it
+ * free, and it shows itself bad again when it is used.
+ */
+void tiered_claim_retire(const struct tiered_words *words, u32 frame);
+
+/*
  * Completes the clears of @count frames, whichever CPU made them. Afterwards the frames may be written, once nobody
  * can still read them.
  */
@@ -76,12 +112,12 @@ void tiered_claims_settle(const struct tiered_words *words, const u32 *frames, u
 void tiered_clear_settle(const struct tiered_words *words, struct tiered_clear *clear);
 
 /*
- * After a crash, before any I/O: makes the shadows of @count frames from @first say what their primaries say, durably. A
- * word and its shadow persist each for itself, so a claim that survived may have a shadow that did not; were its
- * primary lost later, the shadow would call a dirty page free. Every primary in the range has decoded, and losers are
- * not cleared yet.
+ * After a crash, before any I/O: makes the shadows say what their primaries, as read into @copies, say, durably. A word
+ * and its shadow persist each for itself, so a claim that survived may have a shadow that did not; were its primary
+ * lost later, the shadow would call a dirty page free. Where the primary does not decode, the shadow is all there is
+ * and stays. Losers are not cleared yet.
  */
-void tiered_shadows_restore(const struct tiered_words *words, u32 first, u32 count);
+void tiered_shadows_restore(const struct tiered_words *words, const struct tiered_word_copies *copies);
 
 #ifdef __cplusplus
 }

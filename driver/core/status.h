@@ -12,10 +12,14 @@
 /*
  * state: rw    reads and writes are served
  *        ro    opened read-only, by option or by need
+ *        degraded  served, but something is wrong: a page is lost (frames_lost), the disk takes no write-back or no
+ *              FLUSH, or the fast tier is gone (then what it alone held and all writes are errors)
  *        fail  the volume cannot be served
+ * Each change raises a device-mapper event (`dmsetup wait`).
  */
 #define TIERED_STATE_RW "rw"
 #define TIERED_STATE_RO "ro"
+#define TIERED_STATE_DEGRADED "degraded"
 #define TIERED_STATE_FAIL "fail"
 
 /*

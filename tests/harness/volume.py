@@ -65,13 +65,13 @@ class Volume:
         self.vm.run(f"dmsetup reload {self.name} --table '{line}' && dmsetup resume {self.name}")
 
     def state(self) -> str:
-        """rw, ro or fail."""
+        """rw, ro, degraded or fail."""
         return self.vm.run(f"dmsetup status {self.name}").stdout.split()[3]
 
     def counters(self) -> dict[str, int]:
         """The numbers of the status line by name."""
         words = self.vm.run(f"dmsetup status {self.name}").stdout.split()
-        assert words[2] == "tiered" and words[3] in ("rw", "ro"), f"not a live volume: {' '.join(words)}"
+        assert words[2] == "tiered" and len(words) > 5, f"not a live volume: {' '.join(words)}"
         names = fields()
         assert len(words) - 5 >= len(names), f"{len(words) - 5} fields of {len(names)}: {' '.join(words)}"
         return dict(zip(names, map(int, words[5:])))

@@ -50,13 +50,14 @@ struct word_tables {
     std::vector<__le64> primary;
     std::vector<__le64> shadow;
     tiered_words view{};
+    tiered_word_copies copies{};
 
     word_tables(storage& fast, const superblock& sb)
         : primary(read_table(fast, sb.words_offset(), sb.frames())),
-          shadow(read_table(fast, sb.shadow_offset(), sb.frames())), view{primary.data(),
-                                                                          shadow.data(), sb.pages(),
-                                                                          sb.frames(),
-                                                                          sb.raw.word_seed} {}
+          shadow(read_table(fast, sb.shadow_offset(), sb.frames())),
+          view{primary.data(),   shadow.data(), sb.pages(), sb.frames(),
+               sb.raw.word_seed, nullptr,       nullptr},
+          copies{primary.data(), shadow.data(), 0, sb.frames()} {}
 };
 
 struct odd_frame {
@@ -105,6 +106,7 @@ void on_found(void* context, std::uint32_t frame, tiered_found what, const tiere
         results.losers.push_back({frame, *claim, other});
         break;
     case TIERED_FOUND_DAMAGED:
+    case TIERED_FOUND_UNKNOWN:
         results.damaged.push_back({frame, *claim, other});
         break;
     case TIERED_FOUND_CONFLICT:
@@ -116,7 +118,7 @@ void on_found(void* context, std::uint32_t frame, tiered_found what, const tiere
 load_results load(const word_tables& tables) {
     constexpr tiered_load_ops ops{on_find, on_hold, on_found};
     load_results results(tables.view);
-    tiered_load_words(&tables.view, 0, tables.view.frames, &ops, &results);
+    tiered_load_words(&tables.view, &tables.copies, &ops, &results);
     return results;
 }
 
@@ -219,7 +221,7 @@ private:
             say(severity::damage,
                 "the word of frame {} is damaged; it was {} with page {}, whose newest contents "
                 "may be "
-                "lost",
+                "lost; an open volume answers errors for it until it is overwritten whole",
                 odd.frame, state_text(claim.state), claim.page);
     }
 
@@ -228,9 +230,9 @@ private:
         const tiered_claim& claim = odd.claim;
         if (!tiered_claim_holds_page(&claim))
             return "it held no page";
-        if (claim.state == TIERED_CLAIM_CLEAN)
-            return "it was clean";
         const auto holder = results_.index.find(claim.page);
+        if (claim.state == TIERED_CLAIM_CLEAN && !holder)
+            return "it was clean";
         if (holder && tiered_claim_compare(&holder->claim, &claim) == TIERED_CLAIM_NEWER)
             return "another frame holds a newer version of its page";
         if (claim.state == TIERED_CLAIM_DIRTY && equals_home(odd.frame, claim.page))

@@ -103,7 +103,8 @@ add_core_mutant(clear-around-the-cache protocol.c
 	model_pm_store_around(&words->primary[frame], tiered_claim_encode(free, frame, words->seed));
 	model_pm_store_around(&words->shadow[frame], tiered_claim_encode(free, frame, words->seed));]])
 add_core_mutant(store-without-shadow protocol.c
-[[	tiered_pm_store(&words->shadow[frame], word);]]
+[[	if (!tiered_word_is_bad(words->bad_shadow, frame))
+		tiered_pm_store(&words->shadow[frame], word);]]
 [[]])
 add_core_mutant(flush-without-shadow protocol.c
 [[	tiered_pm_flush(&words->primary[frame]);
@@ -131,5 +132,11 @@ add_core_mutant(load-keeps-the-first load.c
 ]]
 [[]])
 add_core_mutant(load-ignores-shadows load.c
-[[	if (tiered_claim_decode(words->shadow[frame], frame, words->seed, words->pages, &claim))]]
-[[]])
+[[	bool unknown = tiered_claim_decode(shadow, frame, words->seed, words->pages, &claim);]]
+[[	bool unknown = false;]])
+add_core_mutant(load-serves-an-older-claim load.c
+[[(holder != TIERED_NO_FRAME && tiered_claim_compare(&held, claim) == TIERED_CLAIM_NEWER)]]
+[[holder != TIERED_NO_FRAME]])
+add_core_mutant(load-serves-the-home load.c
+[[(holder == TIERED_NO_FRAME && claim->state == TIERED_CLAIM_CLEAN)]]
+[[holder == TIERED_NO_FRAME]])

@@ -482,7 +482,10 @@ Scan Driver::load_words() {
 void Driver::restore_shadows(const Scan& scan) {
     const tiered_words words = word_map(state_.bounds).readable(scan.shadows_to_restore);
 
-    tiered_shadows_restore(&words, 0, words.frames);
+    const tiered_word_copies copies{
+        .primary = words.primary, .shadow = words.shadow, .first = 0, .count = words.frames};
+
+    tiered_shadows_restore(&words, &copies);
 }
 
 // The load works on an idle volume: no stripe remembers anything for it.

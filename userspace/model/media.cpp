@@ -70,7 +70,7 @@ void found(void* context, u32 frame, tiered_found what, const tiered_claim* clai
     auto& loaded = *static_cast<Loaded*>(context);
 
     loaded.found[frame] = what;
-    loaded.conflict |= what == TIERED_FOUND_CONFLICT;
+    loaded.conflict |= what == TIERED_FOUND_CONFLICT || what == TIERED_FOUND_UNKNOWN;
     if (what == TIERED_FOUND_DAMAGED)
         loaded.damaged = *claim;
 }
@@ -154,30 +154,22 @@ Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order) {
     }
     if (image.unreadable != none)
         primary[image.unreadable] ^= unreadable_bits;
-    const tiered_words words{.primary = primary.data(),
-                             .shadow = shadow.data(),
-                             .pages = bounds.pages,
-                             .frames = bounds.frames,
-                             .seed = volume_seed};
-    if (order == ScanOrder::ascending) {
-        tiered_load_words(&words, 0, bounds.frames, &load_ops, &loaded);
-    } else {
-        for (unsigned f = bounds.frames; f-- > 0;)
-            tiered_load_words(&words, f, 1, &load_ops, &loaded);
+    const tiered_words words{.pages = bounds.pages, .frames = bounds.frames, .seed = volume_seed};
+    for (u32 i = 0; i < bounds.frames; i++) {
+        const u32 f = order == ScanOrder::ascending ? i : bounds.frames - 1 - i;
+        const tiered_word_copies copies{
+            .primary = &primary[f], .shadow = &shadow[f], .first = f, .count = 1};
+        tiered_load_words(&words, &copies, &load_ops, &loaded);
     }
+    if (image.unreadable != none)
+        tiered_load_damaged(image.unreadable, &loaded.damaged, &load_ops, &loaded);
     return loaded;
 }
 
-bool must_refuse(const Loaded& loaded, unsigned page) {
-    const tiered_claim& lost = loaded.damaged;
+bool is_refused(const Loaded& loaded, unsigned page) {
     const Loaded::Held& held = loaded.pages[page];
 
-    if (!tiered_claim_holds_page(&lost) || lost.page != page)
-        return false;
-    if (held.frame == none)
-        return lost.state != TIERED_CLAIM_CLEAN;
-    const tiered_claim holder = unpack(held.claim);
-    return tiered_claim_compare(&holder, &lost) != TIERED_CLAIM_NEWER;
+    return held.frame != none && unpack(held.claim).state == TIERED_CLAIM_LOST;
 }
 
 } // namespace model

@@ -70,8 +70,8 @@ enum class ScanOrder { ascending, descending };
 
 Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order);
 
-// Whether the page must answer EIO because of the unreadable word: its shadow may speak of contents
-// that are newer than those found.
-bool must_refuse(const Loaded& loaded, unsigned page);
+// Whether the page answers EIO: the shadow of an unreadable word may speak of contents that are
+// newer than those found.
+bool is_refused(const Loaded& loaded, unsigned page);
 
 } // namespace model

@@ -123,7 +123,7 @@ void check_unreadable(const State& view, const Image& image) {
         const Loaded loaded = load_image(view.bounds, image, order);
 
         for (unsigned p = 0; p < view.bounds.pages; p++)
-            if (!must_refuse(loaded, p))
+            if (!is_refused(loaded, p))
                 check_page(view, image, loaded, p);
     }
 }

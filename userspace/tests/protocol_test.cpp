@@ -3,6 +3,7 @@
 // model checker's business; here the sequence itself is held fast.
 #include "../../driver/core/protocol.h"
 
+#include <algorithm>
 #include <array>
 #include <gtest/gtest.h>
 #include <string>
@@ -22,7 +23,9 @@ std::string place(const __le64* word) {
     return "s" + std::to_string(word - shadow.data());
 }
 
-const tiered_words words{primary.data(), shadow.data(), 100, frames, 1};
+const tiered_words words{
+    .primary = primary.data(), .shadow = shadow.data(), .pages = 100, .frames = frames, .seed = 1};
+constexpr std::array<u8, 1> first_sector{1};
 
 using list = std::vector<std::string>;
 
@@ -86,14 +89,55 @@ TEST_F(Protocol, RestoresOnlyTheShadowsThatDiffer) {
     for (std::uint32_t frame = 0; frame < frames; frame++)
         primary[frame] = shadow[frame] =
             tiered_claim_encode({frame, TIERED_CLAIM_DIRTY, 1}, frame, 1);
-    tiered_shadows_restore(&words, 0, frames);
+    const auto restore = [](const tiered_words& where, std::uint32_t count) {
+        const auto read_primary = primary;
+        const auto read_shadow = shadow;
+        const tiered_word_copies copies{read_primary.data(), read_shadow.data(), 0, count};
+        tiered_shadows_restore(&where, &copies);
+    };
+    restore(words, frames);
     EXPECT_EQ(list{}, steps);
     shadow[1] ^= 1;
     shadow[3] = 0;
-    tiered_shadows_restore(&words, 0, 3);
+    tiered_words unreadable = words;
+    unreadable.bad_shadow = first_sector.data();
+    restore(unreadable, frames);
+    EXPECT_EQ(list{}, steps) << "a sector that cannot be read is not written";
+    primary[2] ^= 1;
+    restore(words, 3);
     EXPECT_EQ((list{"store s1", "flush s1", "fence"}), steps);
     EXPECT_EQ(primary[1], shadow[1]);
     EXPECT_NE(primary[3], shadow[3]);
+    EXPECT_NE(primary[2], shadow[2]) << "the shadow of a damaged word is all there is";
+}
+
+TEST_F(Protocol, MarksLostDurably) {
+    tiered_claim_mark_lost(&words, 3, {9, TIERED_CLAIM_DIRTY, 5});
+    EXPECT_EQ((list{"store p3", "store s3", "flush p3", "flush s3", "fence"}), steps);
+    EXPECT_EQ(TIERED_CLAIM_LOST, claim_of(3).state);
+    EXPECT_EQ(5, claim_of(3).version);
+}
+
+TEST_F(Protocol, RetiresWithoutWaiting) {
+    tiered_claim_retire(&words, 3);
+    EXPECT_EQ((list{"store p3", "store s3", "flush p3", "flush s3"}), steps);
+    EXPECT_EQ(TIERED_CLAIM_RETIRED, claim_of(3).state);
+}
+
+TEST_F(Protocol, NeverTouchesAWordThatCannotBeRead) {
+    tiered_words unreadable = words;
+    unreadable.bad_primary = first_sector.data();
+    tiered_claim_mark_lost(&unreadable, 3, {9, TIERED_CLAIM_DIRTY, 5});
+    tiered_claim_withdraw(&unreadable, &clear, 3);
+    for (const std::string& step : steps)
+        EXPECT_NE("store p3", step);
+    EXPECT_NE(0, std::ranges::count(steps, "store s3"));
+    steps.clear();
+    unreadable.bad_primary = nullptr;
+    unreadable.bad_shadow = first_sector.data();
+    tiered_claim_withdraw(&unreadable, &clear, 3);
+    EXPECT_EQ(0, std::ranges::count(steps, "store s3"));
+    EXPECT_NE(0, std::ranges::count(steps, "store p3"));
 }
 
 } // namespace

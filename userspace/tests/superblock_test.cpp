@@ -105,7 +105,8 @@ const char* fault_after(Change change) {
 
 TEST(Superblock, RefusesFeaturesAndVersionsOfTheFuture) {
     EXPECT_NE(nullptr, fault_after([](auto& sb) { sb.incompat = cpu_to_le32(1); }));
-    EXPECT_NE(nullptr, fault_after([](auto& sb) { sb.version = cpu_to_le32(2); }));
+    EXPECT_NE(nullptr,
+              fault_after([](auto& sb) { sb.version = cpu_to_le32(TIERED_FORMAT_VERSION + 1); }));
     EXPECT_NE(nullptr, fault_after([](auto& sb) { sb.tiers_count = 2; }));
     EXPECT_EQ(nullptr, fault_after([](auto& sb) { sb.ro_compat = cpu_to_le32(1); }));
     EXPECT_EQ(nullptr, fault_after([](auto& sb) { sb.compat = cpu_to_le32(1); }));

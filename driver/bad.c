@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Frames that cannot be read: containing one bad sector to its own page. */
+#include "bad.h"
+
+#include "volume.h"
+
+/* Piece by piece, for the stack's sake: we hold a spin lock. */
+static bool readable(struct tiered_frames *frames, u32 frame)
+{
+	const void *data = tiered_frame_data(frames, frame);
+	u8 sector[TIERED_SECTOR_BYTES];
+	u32 at;
+
+	for (at = 0; at < TIERED_FRAME_BYTES; at += sizeof(sector))
+		if (!tiered_fast_read(frames->fast, sector, data + at, sizeof(sector)))
+			return false;
+	return true;
+}
+
+enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_stripe *stripe, u32 frame)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u64 word = tiered_frame_word(frames, frame), page = tiered_frame_page(word);
+
+	lockdep_assert_held(&stripe->lock);
+	if (tiered_frame_state(word) == TIERED_CLAIM_LOST)
+		return TIERED_BAD_LOST;
+	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+	if (tiered_frame_state(word) == TIERED_CLAIM_CLEAN) {
+		tiered_frames_condemn(frames, frame);
+		tiered_frames_remove(frames, stripe, frame);
+		DMWARN_LIMIT("%s: frame %u went bad; its page %llu is whole on the disk", volume->name, frame, page);
+		return TIERED_BAD_DROPPED;
+	}
+	tiered_frames_lose(frames, stripe, frame);
+	DMERR_LIMIT("%s: frame %u went bad while it alone had page %llu; the page answers errors until it is overwritten",
+		    volume->name, frame, page);
+	tiered_volume_look(volume);
+	return TIERED_BAD_LOST;
+}
+
+enum tiered_bad tiered_bad_page(struct tiered_volume *volume, u64 page)
+{
+	struct tiered_frames *frames = &volume->frames;
+	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
+	enum tiered_bad bad = TIERED_BAD_DROPPED;
+	u32 frame;
+
+	spin_lock(&stripe->lock);
+	frame = tiered_frames_lookup(frames, page);
+	if (frame != TIERED_NO_FRAME && !readable(frames, frame))
+		bad = tiered_bad_holder(volume, stripe, frame);
+	spin_unlock(&stripe->lock);
+	return bad;
+}
