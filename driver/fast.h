@@ -38,7 +38,14 @@ static inline void tiered_fast_leave(int id)
 /* True when the namespace was unbound under the volume. It does not come back: the volume has to be closed. */
 static inline bool tiered_fast_gone(const struct tiered_fast *fast)
 {
-	return fast->dax && !dax_alive(fast->dax);
+	int id;
+
+	if (!fast->dax)
+		return false;
+	if (!tiered_fast_enter(fast, &id))
+		return true;
+	tiered_fast_leave(id);
+	return false;
 }
 
 /*
