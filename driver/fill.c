@@ -182,7 +182,7 @@ static void read_ended(struct bio *bio)
 	bool failed = bio->bi_status;
 
 	if (!failed) {
-		tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
+		tiered_latency_end_home(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
 		copy_to_reader(fill);
 	}
 	if (llist_add(&fill->node, &volume->fills.done))

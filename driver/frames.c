@@ -208,17 +208,29 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 		.state = TIERED_CLAIM_DIRTY,
 		.version = tiered_version_next(former.version),
 	};
+	u64 marks = 0;
 
 	lockdep_assert_held(&stripe->lock);
 	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
 	WRITE_ONCE(frames->referenced[frame], 1);
-	chain_replace(frames, old, frame, tiered_frame_word_of(&claim));
+	if (frames->frame[old].word & (TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND))
+		marks = TIERED_FRAME_BEHIND;
+	chain_replace(frames, old, frame, tiered_frame_word_of(&claim) | marks);
 	/* The page has a newer claim, durably: only now may the older one go. */
 	tiered_claim_supersede(&frames->words, &stripe->clear, old);
 	count_state(frames, former.state, -1);
 	count_state(frames, claim.state, 1);
 	release_superseded(frames, old);
 	atomic_inc(&stripe->events);
+}
+
+void tiered_frames_arrived(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page)
+{
+	u32 frame = tiered_frames_lookup(frames, page);
+
+	lockdep_assert_held(&stripe->lock);
+	if (frame != TIERED_NO_FRAME)
+		WRITE_ONCE(frames->frame[frame].word, frames->frame[frame].word & ~TIERED_FRAME_BEHIND);
 }
 
 void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)

@@ -36,6 +36,11 @@ struct tiered_frame {
 #define TIERED_FRAME_CLEANING (1ull << 48)
 /* A newer frame holds its page; write-back frees it. Only together with CLEANING. */
 #define TIERED_FRAME_SUPERSEDED (1ull << 49)
+/*
+ * An older frame of its page is on its way home: were this one written back as well, the older could arrive last and stay
+ * there under a clean claim.
+ */
+#define TIERED_FRAME_BEHIND (1ull << 51)
 /* Its memory, or one of its words, cannot be read: it is retired instead of freed. */
 #define TIERED_FRAME_BAD (1ull << 50)
 
@@ -77,6 +82,8 @@ struct tiered_stripe {
 	atomic_t events;
 	/* Bypassing writes on their way to a home of the stripe. */
 	atomic_t home_writes;
+	/* Write-back waits for them to end: no new ones begin. Under the lock. */
+	bool home_wanted;
 };
 
 /* A CPU's own small stock, so that allocation rarely takes the pool's lock. Used with preemption disabled. */
@@ -179,6 +186,9 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
 void tiered_frames_clean(struct tiered_frames *frames, u32 frame);
 void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
+
+/* The write-back of an older frame of @page has ended. Under the stripe's lock. */
+void tiered_frames_arrived(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page);
 
 /* Marks a frame, under its stripe's lock, to be retired when it is freed. */
 static inline void tiered_frames_condemn(struct tiered_frames *frames, u32 frame)

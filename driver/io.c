@@ -315,6 +315,12 @@ static bool compose(struct tiered_frames *frames, u32 frame, u32 old, struct bio
 	       copy_frame_part(frames->fast, to + end_bytes, from + end_bytes, TIERED_FRAME_BYTES - end_bytes);
 }
 
+/* A write-back of the stripe has its turn before the next bypassing write. */
+static enum tiered_written home_or_wait(const struct tiered_stripe *stripe)
+{
+	return stripe->home_wanted ? TIERED_WRITE_WAIT : TIERED_WRITE_HOME;
+}
+
 /* The rest of tiered_io_write_part(), under the stripe's lock. */
 static enum tiered_written write_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, struct bio *bio,
 					struct bvec_iter *iter, const struct part *part, bool admit)
@@ -329,15 +335,15 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 	resident = old != TIERED_NO_FRAME;
 	/* Less than a page of what we do not have belongs on the disk. */
 	if (!resident && (!admit || part->bytes < TIERED_FRAME_BYTES))
-		return TIERED_WRITE_HOME;
+		return home_or_wait(stripe);
 	frame = tiered_frames_alloc(frames, resident);
 	if (frame == TIERED_NO_FRAME)
-		return resident ? TIERED_WRITE_WAIT : TIERED_WRITE_HOME;
+		return resident ? TIERED_WRITE_WAIT : home_or_wait(stripe);
 
 	if (!compose(frames, frame, old, bio, *iter, part)) {
 		tiered_frames_unalloc(frames, frame);
 		/* The rest of the page is on the disk, or nowhere. */
-		return tiered_bad_holder(volume, stripe, old) == TIERED_BAD_DROPPED ? TIERED_WRITE_HOME :
+		return tiered_bad_holder(volume, stripe, old) == TIERED_BAD_DROPPED ? home_or_wait(stripe) :
 										       TIERED_WRITE_FAILED;
 	}
 	bio_advance_iter(bio, iter, part->bytes);
@@ -367,7 +373,7 @@ enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bi
 	return r;
 }
 
-/* Registers a bypassing write of @page, unless it is resident or excluded. */
+/* Registers a bypassing write of @page, unless it is resident, excluded or has to wait for a write-back. */
 static bool begin_home_write_page(struct tiered_volume *volume, u64 page)
 {
 	struct tiered_frames *frames = &volume->frames;
@@ -375,7 +381,8 @@ static bool begin_home_write_page(struct tiered_volume *volume, u64 page)
 	bool may;
 
 	spin_lock(&stripe->lock);
-	may = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME && !tiered_zero_excludes(volume, page);
+	may = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME && !tiered_zero_excludes(volume, page) &&
+	      !stripe->home_wanted;
 	if (may) {
 		atomic_inc(&stripe->home_writes);
 		atomic_inc(&stripe->events);
@@ -461,8 +468,12 @@ again:
 	r = write_frames(volume, bio, &bytes, &admitted);
 	if (likely(bytes)) {
 		keep_first(bio, bytes);
-		tiered_latency_end(&volume->stats, TIERED_PATH_WRITE_FAST, started_ns);
 		tiered_reclaim_poke(volume);
+		if (volume->options.writethrough) {
+			tiered_through(volume, bio);
+			return DM_MAPIO_SUBMITTED;
+		}
+		tiered_latency_end(&volume->stats, TIERED_PATH_WRITE_FAST, started_ns);
 		tiered_writeback_poke(volume);
 		return end_with(bio, BLK_STS_OK);
 	}
@@ -587,10 +598,10 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 	case TIERED_IO_DONE:
 		break;
 	case TIERED_IO_READ:
-		tiered_latency_end(&volume->stats, TIERED_PATH_READ_MISS, io->started_ns);
+		tiered_latency_end_home(&volume->stats, TIERED_PATH_READ_MISS, io->started_ns);
 		break;
 	case TIERED_IO_WRITE:
-		tiered_latency_end(&volume->stats, TIERED_PATH_WRITE_BYPASS, io->started_ns);
+		tiered_latency_end_home(&volume->stats, TIERED_PATH_WRITE_BYPASS, io->started_ns);
 		tiered_homes_write_ended(&volume->homes, &volume->frames, io->page, io->pages,
 					 !*status && bio->bi_opf & REQ_FUA);
 		break;

@@ -19,7 +19,7 @@ enum tiered_io_kind {
 /* What rides with each bio. */
 struct tiered_io {
 	enum tiered_io_kind kind;
-	u32 pages; /* of the bypassing write */
+	u32 pages; /* of the bypassing write; of a write through the fast tier, those not taken yet */
 	u64 page;
 	u64 started_ns; /* 0: not timed */
 	struct tiered_flush flush;
@@ -35,7 +35,7 @@ int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 start
 enum tiered_written {
 	TIERED_WRITTEN,	     /* in a frame, durably */
 	TIERED_WRITE_HOME,   /* belongs on the disk */
-	TIERED_WRITE_WAIT,   /* not now: no frame, or the range is exclusive */
+	TIERED_WRITE_WAIT,   /* not now: no frame, the range is exclusive, or a write-back has its turn */
 	TIERED_WRITE_FAILED, /* the frame that holds the rest of the page cannot be read */
 };
 

@@ -16,6 +16,30 @@ void tiered_park(struct tiered_volume *volume, struct bio *bio)
 	queue_work(volume->park_worker, &parking->work);
 }
 
+void tiered_park_zeroed(struct tiered_volume *volume)
+{
+	struct tiered_parking *parking = &volume->parking;
+
+	spin_lock(&parking->lock);
+	bio_list_merge(&parking->bios, &parking->aside);
+	bio_list_init(&parking->aside);
+	spin_unlock(&parking->lock);
+	queue_work(volume->park_worker, &parking->work);
+}
+
+static void step_aside(struct tiered_volume *volume, struct bio *bio, u64 page)
+{
+	struct tiered_parking *parking = &volume->parking;
+
+	spin_lock(&parking->lock);
+	bio_list_add(&parking->aside, bio);
+	spin_unlock(&parking->lock);
+	/* The range may have ended before we were on the list. */
+	smp_mb();
+	if (!tiered_zero_excludes(volume, page))
+		tiered_park_zeroed(volume);
+}
+
 static struct bio *next_parked(struct tiered_parking *parking)
 {
 	struct bio *bio;
@@ -34,13 +58,14 @@ static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	struct tiered_frames *frames = &volume->frames;
+	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	u64 began = READ_ONCE(writeback->attempts);
 
 	tiered_reclaim_poke(volume);
-	wait_event(frames->freed, !tiered_zero_excludes(volume, page) &&
-		   (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began ||
-		    tiered_fast_gone(&volume->fast)));
-	return tiered_frames_pool_free(frames);
+	wait_event(frames->freed, tiered_zero_excludes(volume, page) || tiered_fast_gone(&volume->fast) ||
+		   (!READ_ONCE(stripe->home_wanted) &&
+		    (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began)));
+	return tiered_zero_excludes(volume, page) || tiered_frames_pool_free(frames);
 }
 
 static enum tiered_written try_write(struct tiered_volume *volume, struct bio *bio)
@@ -65,7 +90,10 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 	for (;;) {
 		switch (try_write(volume, bio)) {
 		case TIERED_WRITTEN:
-			bio_endio(bio);
+			if (volume->options.writethrough)
+				tiered_through(volume, bio);
+			else
+				bio_endio(bio);
 			return;
 		case TIERED_WRITE_HOME:
 			if (tiered_io_bypass(volume, bio, bio->bi_iter.bi_size)) {
@@ -74,6 +102,10 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 			}
 			break;
 		case TIERED_WRITE_WAIT:
+			if (tiered_zero_excludes(volume, page)) {
+				step_aside(volume, bio, page);
+				return;
+			}
 			if (chance) {
 				chance = wait_for_chance(volume, page);
 				break;
@@ -101,5 +133,6 @@ void tiered_parking_init(struct tiered_volume *volume)
 {
 	spin_lock_init(&volume->parking.lock);
 	bio_list_init(&volume->parking.bios);
+	bio_list_init(&volume->parking.aside);
 	INIT_WORK(&volume->parking.work, park_work);
 }

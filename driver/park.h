@@ -12,6 +12,7 @@ struct tiered_volume;
 struct tiered_parking {
 	spinlock_t lock;
 	struct bio_list bios;
+	struct bio_list aside; /* they wait for the end of a zeroed range, and nobody else has to wait for them */
 	struct work_struct work;
 };
 
@@ -19,5 +20,8 @@ void tiered_parking_init(struct tiered_volume *volume);
 
 /* Parks @bio, a write of at most one page. */
 void tiered_park(struct tiered_volume *volume, struct bio *bio);
+
+/* A zeroed range is not exclusive any more. */
+void tiered_park_zeroed(struct tiered_volume *volume);
 
 #endif

@@ -58,6 +58,15 @@ void tiered_latency_end(struct tiered_stats *stats, enum tiered_path path, u64 s
 	this_cpu_inc(stats->cpu->latency[path][latency_bucket(ktime_get_ns() - started_ns)]);
 }
 
+void tiered_latency_end_home(struct tiered_stats *stats, enum tiered_path path, u64 started_ns)
+{
+	if (!started_ns)
+		return;
+	tiered_count(stats, TIERED_HOME_IOS, 1);
+	tiered_count(stats, TIERED_HOME_NS, ktime_get_ns() - started_ns);
+	tiered_latency_end(stats, path, started_ns);
+}
+
 static u64 bucket_sum(struct tiered_stats *stats, enum tiered_path path, unsigned int bucket)
 {
 	u64 sum = 0;

@@ -22,6 +22,9 @@ enum tiered_counter {
 	TIERED_FLUSHES_PASSED,
 	TIERED_PARKED,
 	TIERED_MEDIA_ERRORS,
+	/* Requests of others that a capacity tier served, and their latencies summed up. */
+	TIERED_HOME_IOS,
+	TIERED_HOME_NS,
 	TIERED_COUNTERS
 };
 
@@ -70,6 +73,9 @@ static inline u64 tiered_latency_start(struct tiered_stats *stats)
 
 /* Ends what tiered_latency_start() began; callable from any context. */
 void tiered_latency_end(struct tiered_stats *stats, enum tiered_path path, u64 started_ns);
+
+/* The same for a request that a capacity tier served: write-back is paced by these. */
+void tiered_latency_end_home(struct tiered_stats *stats, enum tiered_path path, u64 started_ns);
 
 /* The latency below which @percent of the samples of @path lie, in ns; 0 without samples. */
 u64 tiered_latency_percentile(struct tiered_stats *stats, enum tiered_path path, unsigned int percent);

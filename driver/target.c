@@ -14,6 +14,8 @@
 
 #define DIRTY_HIGH_PERCENT 60
 #define DIRTY_LOW_PERCENT 40
+#define LATENCY_TARGET_US 10000
+#define LATENCY_TARGET_US_MAX 10000000
 
 /* One discard keeps the range it covers from being written for as long as the disk takes. */
 #define DISCARD_SECTORS_MAX (256u << 20 >> TIERED_SECTOR_SHIFT)
@@ -57,6 +59,19 @@ static int parse_admission(struct dm_arg_set *args, struct tiered_options *optio
 	return 0;
 }
 
+static int parse_latency_target(struct dm_arg_set *args, struct tiered_options *options, char **error)
+{
+	static const struct dm_arg arg = { 0, LATENCY_TARGET_US_MAX, "latency_target_us must be a number up to 10000000" };
+	unsigned int value;
+	int r = dm_read_arg(&arg, args, &value, error);
+
+	if (r)
+		return r;
+	options->latency_target_us = value;
+	options->latency_target_set = true;
+	return 0;
+}
+
 static int parse_option(struct dm_arg_set *args, struct tiered_options *options, char **error)
 {
 	const char *name = dm_shift_arg(args);
@@ -65,9 +80,14 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		options->read_only = true;
 		return 0;
 	}
+	if (!strcasecmp(name, "writethrough")) {
+		options->writethrough = true;
+		return 0;
+	}
 	/* The other options have one value. */
 	if (!args->argc) {
-		*error = "An option lacks its value, or is not known; known are read_only, admission, dirty_high, dirty_low";
+		*error = "An option lacks its value, or is not known; known are read_only, writethrough, admission, "
+			 "dirty_high, dirty_low, latency_target_us";
 		return -EINVAL;
 	}
 	if (!strcasecmp(name, "admission"))
@@ -76,7 +96,10 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		return parse_percent(args, &options->dirty_high_percent, &options->dirty_high_set, error);
 	if (!strcasecmp(name, "dirty_low"))
 		return parse_percent(args, &options->dirty_low_percent, &options->dirty_low_set, error);
-	*error = "Unknown option; known are read_only, admission <name>, dirty_high <percent>, dirty_low <percent>";
+	if (!strcasecmp(name, "latency_target_us"))
+		return parse_latency_target(args, options, error);
+	*error = "Unknown option; known are read_only, writethrough, admission <name>, dirty_high <percent>, dirty_low "
+		 "<percent>, latency_target_us <n>";
 	return -EINVAL;
 }
 
@@ -89,6 +112,7 @@ static int parse_options(struct dm_arg_set *args, struct tiered_options *options
 
 	options->dirty_high_percent = DIRTY_HIGH_PERCENT;
 	options->dirty_low_percent = DIRTY_LOW_PERCENT;
+	options->latency_target_us = LATENCY_TARGET_US;
 	if (args->argc) {
 		r = dm_read_arg_group(&count_arg, args, &count, error);
 		group = *args;
@@ -339,6 +363,7 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 	gather_frames(t->volume, &s);
 	gather_counters(&t->volume->stats, &s);
 	gather_latencies(&t->volume->stats, &s);
+	tiered_writeback_progress(t->volume, &s.flush_left_pages, &s.flush_eta_ms);
 	DMEMIT("%s %s", state_name[tiered_volume_state(t->volume)], t->volume->needs_check ? "needs_check" : "-");
 #define FIELD(name) DMEMIT(" %llu", s.name);
 	TIERED_STATUS_FIELDS(FIELD)
@@ -348,7 +373,8 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 static void status_table(struct tiered *t, char *result, unsigned int maxlen)
 {
 	const struct tiered_options *o = &t->options;
-	unsigned int count = o->read_only + 2 * (o->admission_set + o->dirty_high_set + o->dirty_low_set);
+	unsigned int count = o->read_only + o->writethrough +
+			     2 * (o->admission_set + o->dirty_high_set + o->dirty_low_set + o->latency_target_set);
 	unsigned int sz = 0;
 
 	DMEMIT("%s 1 %s", t->fast->name, t->home->name);
@@ -356,12 +382,16 @@ static void status_table(struct tiered *t, char *result, unsigned int maxlen)
 		DMEMIT(" %u", count);
 	if (o->read_only)
 		DMEMIT(" read_only");
+	if (o->writethrough)
+		DMEMIT(" writethrough");
 	if (o->admission_set)
 		DMEMIT(" admission %s", tiered_admission_mode_name(o->admission));
 	if (o->dirty_high_set)
 		DMEMIT(" dirty_high %u", o->dirty_high_percent);
 	if (o->dirty_low_set)
 		DMEMIT(" dirty_low %u", o->dirty_low_percent);
+	if (o->latency_target_set)
+		DMEMIT(" latency_target_us %u", o->latency_target_us);
 }
 
 static void status_ima(struct tiered *t, char *result, unsigned int maxlen)
@@ -369,8 +399,9 @@ static void status_ima(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	DMEMIT_TARGET_NAME_VERSION(t->ti->type);
-	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,admission=%s;", t->fast->name, t->home->name,
-	       t->options.read_only ? 'y' : 'n', tiered_admission_mode_name(t->options.admission));
+	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,admission=%s;", t->fast->name,
+	       t->home->name, t->options.read_only ? 'y' : 'n', t->options.writethrough ? 'y' : 'n',
+	       tiered_admission_mode_name(t->options.admission));
 }
 
 static void tiered_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,
@@ -404,11 +435,15 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		tiered_writeback_all(t->volume);
 		return 0;
 	}
+	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH_STOP)) {
+		tiered_writeback_all_stop(t->volume);
+		return 0;
+	}
 	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_UUID)) {
 		DMEMIT("%pUb", t->volume->uuid);
 		return 1;
 	}
-	DMERR("%s: unknown message %s; known are flush and uuid", t->volume->name, argv[0]);
+	DMERR("%s: unknown message %s; known are flush, flush_stop and uuid", t->volume->name, argv[0]);
 	return -EINVAL;
 }
 

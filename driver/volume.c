@@ -62,6 +62,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 	tiered_parking_init(volume);
 	tiered_reclaim_init(volume);
 	tiered_zeroing_init(volume);
+	tiered_throughs_init(volume);
 	volume->streams = alloc_percpu(struct tiered_streams_cpu);
 	r = volume->streams ? 0 : -ENOMEM;
 	if (!r)
@@ -308,6 +309,9 @@ void tiered_volume_start(struct tiered_volume *volume, struct dm_target *active)
 	WRITE_ONCE(volume->started, true);
 	tiered_writeback_start(volume);
 	tiered_reclaim_poke(volume);
+	/* From here on nothing becomes dirty for long; what is dirty already goes home now. */
+	if (volume->options.writethrough)
+		tiered_writeback_all(volume);
 }
 
 void tiered_volume_stop(struct tiered_volume *volume)
@@ -318,13 +322,14 @@ void tiered_volume_stop(struct tiered_volume *volume)
 	cancel_delayed_work_sync(&volume->writeback.idle);
 	flush_work(&volume->parking.work);
 	flush_work(&volume->zeroing.work);
+	flush_delayed_work(&volume->throughs.work);
 	tiered_fills_drain(volume);
 	/*
 	 * Reclaim and write-back start each other. One that ran when `started` fell may have started the other once
 	 * more; that one saw it.
 	 */
 	cancel_work_sync(&volume->reclaim.work);
-	cancel_work_sync(&volume->writeback.work);
+	cancel_delayed_work_sync(&volume->writeback.work);
 	cancel_work_sync(&volume->reclaim.work);
 	/* Whoever saw the instance before now has queued the event, or will be seen by start. */
 	WRITE_ONCE(volume->active, NULL);

@@ -20,6 +20,7 @@
 #include "park.h"
 #include "reclaim.h"
 #include "stats.h"
+#include "through.h"
 #include "words.h"
 #include "writeback.h"
 #include "zero.h"
@@ -27,12 +28,15 @@
 /* What the table line can set. */
 struct tiered_options {
 	bool read_only;
+	bool writethrough;
+	bool latency_target_set;
 	bool admission_set;
 	bool dirty_high_set;
 	bool dirty_low_set;
 	enum tiered_admission_mode admission;
 	u8 dirty_high_percent; /* write-back begins when more of the frames are dirty ... */
 	u8 dirty_low_percent;  /* ... and ends here */
+	u32 latency_target_us; /* write-back makes room for others while their requests to the disk take longer; 0: never */
 };
 
 /* As the status shows it (core/status.h). */
@@ -75,6 +79,7 @@ struct tiered_volume {
 	struct tiered_homes homes;
 	struct tiered_fills fills;
 	struct tiered_parking parking;
+	struct tiered_throughs throughs;
 	struct tiered_reclaim reclaim;
 	struct tiered_writeback writeback;
 	struct tiered_zeroing zeroing;

@@ -2,6 +2,7 @@
 /* Write-back: collect a batch, sort, write, flush, mark clean. */
 #include "writeback.h"
 
+#include <linux/bsearch.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -22,6 +23,10 @@ struct tiered_writeback_page {
 /* Neighbours that are dirty too go along, up to this many each way: one larger write costs the disk hardly more. */
 #define NEIGHBOURS 32
 #define IDLE_LOOK HZ
+/* Pages whose stripe was busy are looked at again after so long. */
+#define BUSY_PAUSE max(HZ / 100, 1)
+/* However slow the disk is for others, a batch follows the last one after so long. */
+#define PACE_PAUSE_MAX_MS 100u
 
 static u32 percent_of_frames(const struct tiered_volume *volume, u8 percent)
 {
@@ -32,32 +37,55 @@ static u32 percent_of_frames(const struct tiered_volume *volume, u8 percent)
 /* Collecting */
 
 /*
+ * Notes that @page waits for the bypassing writes to its stripe to end, and lets no new ones begin. Under the stripe's
+ * lock. What does not fit in is met again when the hand comes round.
+ */
+static void pass_over(struct tiered_writeback *writeback, struct tiered_stripe *stripe, u64 page)
+{
+	if (writeback->passed_over_count == TIERED_PASSED_OVER_MAX) {
+		WRITE_ONCE(writeback->sweep_again, true);
+		return;
+	}
+	writeback->passed_over[writeback->passed_over_count++] = page;
+	WRITE_ONCE(stripe->home_wanted, true);
+}
+
+/*
  * Claims the dirty frame of @page for write-back. Not while a bypassing write to the page's stripe is on its way: it
  * could reach the home after ours and leave older contents there.
  */
-static u32 begin_page(struct tiered_volume *volume, u64 page, bool *busy)
+static enum tiered_through begin_page(struct tiered_volume *volume, u64 page, u32 *frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
-	u32 frame;
+	enum tiered_through r = TIERED_THROUGH_HOME;
 	u64 word;
 
 	spin_lock(&stripe->lock);
-	frame = tiered_frames_lookup(frames, page);
-	if (frame == TIERED_NO_FRAME)
+	WRITE_ONCE(stripe->home_wanted, false);
+	*frame = tiered_frames_lookup(frames, page);
+	if (*frame == TIERED_NO_FRAME)
 		goto out;
-	word = tiered_frame_word(frames, frame);
-	if (tiered_frame_state(word) != TIERED_CLAIM_DIRTY || word & TIERED_FRAME_CLEANING) {
-		frame = TIERED_NO_FRAME;
+	word = tiered_frame_word(frames, *frame);
+	if (tiered_frame_state(word) == TIERED_CLAIM_LOST) {
+		r = TIERED_THROUGH_FAILED;
+	} else if (word & TIERED_FRAME_CLEANING) {
+		r = TIERED_THROUGH_TAKEN;
+	} else if (tiered_frame_state(word) != TIERED_CLAIM_DIRTY) {
+		r = TIERED_THROUGH_HOME;
+	} else if (word & TIERED_FRAME_BEHIND) {
+		/* Its turn comes with the next batch. */
+		r = TIERED_THROUGH_BUSY;
 	} else if (atomic_read(&stripe->home_writes)) {
-		frame = TIERED_NO_FRAME;
-		*busy = true;
+		pass_over(&volume->writeback, stripe, page);
+		r = TIERED_THROUGH_BUSY;
 	} else {
-		WRITE_ONCE(frames->frame[frame].word, word | TIERED_FRAME_CLEANING);
+		WRITE_ONCE(frames->frame[*frame].word, word | TIERED_FRAME_CLEANING);
+		r = TIERED_THROUGH_BEGUN;
 	}
 out:
 	spin_unlock(&stripe->lock);
-	return frame;
+	return r;
 }
 
 /*
@@ -74,13 +102,15 @@ static void end_page(struct tiered_volume *volume, const struct tiered_writeback
 	word = tiered_frame_word(frames, entry->frame);
 	WRITE_ONCE(frames->frame[entry->frame].word, word & ~TIERED_FRAME_CLEANING);
 	/* Overwritten meanwhile: the newer frame stays dirty, and this one was kept for us. */
-	if (word & TIERED_FRAME_SUPERSEDED)
+	if (word & TIERED_FRAME_SUPERSEDED) {
 		tiered_frames_rest(frames, entry->frame);
-	else if (entry->written && tiered_frame_state(word) == TIERED_CLAIM_LOST)
+		tiered_frames_arrived(frames, stripe, entry->page);
+	} else if (entry->written && tiered_frame_state(word) == TIERED_CLAIM_LOST) {
 		/* It went bad after we had copied it: nothing is lost after all. */
 		tiered_frames_remove(frames, stripe, entry->frame);
-	else if (entry->written)
+	} else if (entry->written) {
 		tiered_frames_clean(frames, entry->frame);
+	}
 	spin_unlock(&stripe->lock);
 }
 
@@ -94,68 +124,93 @@ static bool copy_frame(struct tiered_volume *volume, const struct tiered_writeba
 	return read;
 }
 
-struct collected {
-	u32 count;
-	bool busy; /* a dirty page was left because a bypassing write to its stripe was on its way */
-};
-
-/* Adds @page to the batch if it is dirty. */
-static bool take(struct tiered_volume *volume, u64 page, struct collected *collected)
+enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page)
 {
-	struct tiered_writeback_page *entry = &volume->writeback.batch[collected->count];
+	struct tiered_writeback *writeback = &volume->writeback;
+	struct tiered_writeback_page *entry = &writeback->batch[writeback->count];
+	enum tiered_through r;
 
-	if (collected->count == TIERED_WRITEBACK_BATCH || page >= tiered_pages(volume))
-		return false;
-	entry->frame = begin_page(volume, page, &collected->busy);
-	if (entry->frame == TIERED_NO_FRAME)
-		return false;
+	if (writeback->count == TIERED_WRITEBACK_BATCH)
+		return TIERED_THROUGH_FULL;
+	r = begin_page(volume, page, &entry->frame);
+	if (r != TIERED_THROUGH_BEGUN)
+		return r;
 	entry->page = page;
 	entry->written = false;
 	if (!copy_frame(volume, entry)) {
 		end_page(volume, entry);
 		tiered_bad_page(volume, page);
-		return false;
+		return TIERED_THROUGH_FAILED;
 	}
-	collected->count++;
-	return true;
+	writeback->count++;
+	return TIERED_THROUGH_TAKEN;
 }
 
-static void take_with_neighbours(struct tiered_volume *volume, u64 page, struct collected *collected)
+/* Adds @page to the batch if it is dirty. */
+static bool take(struct tiered_volume *volume, u64 page)
+{
+	u32 before = volume->writeback.count;
+
+	if (page < tiered_pages(volume))
+		tiered_writeback_take(volume, page);
+	return volume->writeback.count > before;
+}
+
+static void take_with_neighbours(struct tiered_volume *volume, u64 page)
 {
 	u32 i;
 
-	if (!take(volume, page, collected))
+	if (!take(volume, page))
 		return;
-	for (i = 1; i <= NEIGHBOURS && take(volume, page + i, collected); i++)
+	for (i = 1; i <= NEIGHBOURS && take(volume, page + i); i++)
 		;
-	for (i = 1; i <= NEIGHBOURS && i <= page && take(volume, page - i, collected); i++)
+	for (i = 1; i <= NEIGHBOURS && i <= page && take(volume, page - i); i++)
 		;
 }
 
+/* First those that had to wait: nobody may bypass to their stripes meanwhile. */
+static void take_passed_over(struct tiered_volume *volume)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+	u32 count = writeback->passed_over_count, i;
+
+	if (!count)
+		return;
+	writeback->passed_over_count = 0;
+	/* A page that is still busy goes back to a place that was read already. */
+	for (i = 0; i < count; i++)
+		take(volume, writeback->passed_over[i]);
+	wake_up_all(&volume->frames.freed);
+}
+
+void tiered_writeback_begin(struct tiered_volume *volume)
+{
+	volume->writeback.count = 0;
+	take_passed_over(volume);
+}
+
 /* Goes round the frame table from the hand on, at most once. Takes nothing when the fast tier is gone. */
-static struct collected collect(struct tiered_volume *volume)
+static void collect(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	u32 frames = volume->frames.words.frames, looked;
-	struct collected collected = { 0 };
 	u64 word;
 	int id;
 
+	writeback->count = 0;
 	if (!tiered_fast_enter(&volume->fast, &id))
-		return collected;
-	for (looked = 0; looked < frames && collected.count < TIERED_WRITEBACK_BATCH; looked++) {
+		return;
+	tiered_writeback_begin(volume);
+	for (looked = 0; looked < frames && writeback->count < TIERED_WRITEBACK_BATCH; looked++) {
 		word = tiered_frame_word(&volume->frames, writeback->hand);
-		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & TIERED_FRAME_CLEANING))
-			take_with_neighbours(volume, tiered_frame_page(word), &collected);
+		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & (TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND)))
+			take_with_neighbours(volume, tiered_frame_page(word));
 		writeback->hand = (writeback->hand + 1) % frames;
 		if (!(looked % 1024))
 			cond_resched();
 	}
 	tiered_fast_leave(id);
-	if (writeback->sweep_left && collected.busy)
-		WRITE_ONCE(writeback->sweep_again, true);
 	writeback->sweep_left -= min(writeback->sweep_left, looked);
-	return collected;
 }
 
 /*----------------------------------------------------------------*/
@@ -196,6 +251,8 @@ static u32 write_run(struct tiered_volume *volume, u32 first, u32 count)
 
 	while (first + run < count && entry[run].page == entry->page + run)
 		run++;
+	/* Two writes of one home at once may arrive in either order. */
+	WARN_ON_ONCE(first + run < count && entry[run].page < entry->page + run);
 	bio = bio_alloc_bioset(volume->homes.bdev, run, REQ_OP_WRITE, GFP_NOIO, &volume->writeback.bios);
 	bio->bi_iter.bi_sector = tiered_home_sector(entry->page);
 	bio->bi_end_io = write_ended;
@@ -224,14 +281,15 @@ static void write_batch(struct tiered_volume *volume, u32 count)
 	wait_for_completion_io(&writeback->batch_done);
 }
 
-/* Returns the number of pages that became durable at home. */
-static u32 write_back_batch(struct tiered_volume *volume, u32 count)
+void tiered_writeback_write(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
-	u32 written = 0, i;
+	u32 count = writeback->count, written = 0, i;
 	bool flushed, entered;
 	int id;
 
+	if (!count)
+		return;
 	write_batch(volume, count);
 	flushed = !tiered_homes_flush_now(&volume->homes);
 	entered = tiered_fast_enter(&volume->fast, &id);
@@ -243,9 +301,19 @@ static u32 write_back_batch(struct tiered_volume *volume, u32 count)
 	if (entered)
 		tiered_fast_leave(id);
 	tiered_count(&volume->stats, TIERED_WRITEBACK_BYTES, (u64)written * TIERED_FRAME_BYTES);
+	writeback->written = written;
+	WRITE_ONCE(writeback->flush_written, writeback->flush_written + written);
 	WRITE_ONCE(writeback->failing, written < count);
 	tiered_volume_look(volume);
-	return written;
+}
+
+bool tiered_writeback_wrote(struct tiered_volume *volume, u64 page)
+{
+	const struct tiered_writeback *writeback = &volume->writeback;
+	struct tiered_writeback_page key = { .page = page }, *entry;
+
+	entry = bsearch(&key, writeback->batch, writeback->count, sizeof(key), by_page);
+	return !entry || entry->written;
 }
 
 /*----------------------------------------------------------------*/
@@ -256,65 +324,131 @@ static u64 dirty_frames(struct tiered_volume *volume)
 	return percpu_counter_sum_positive(&volume->frames.dirty);
 }
 
+static u64 home_uses(struct tiered_volume *volume)
+{
+	return tiered_stats_sum(&volume->stats, TIERED_READ_MISSES) +
+	       tiered_stats_sum(&volume->stats, TIERED_WRITE_BYPASS);
+}
+
+static void begin_sweep(struct tiered_volume *volume)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+
+	writeback->sweep_left = volume->frames.words.frames;
+	WRITE_ONCE(writeback->flush_total, dirty_frames(volume));
+	WRITE_ONCE(writeback->flush_written, 0);
+	WRITE_ONCE(writeback->flush_began_ns, ktime_get_ns());
+}
+
+/* A sweep that is over ends the flush, unless something has to be looked at again. */
+static bool sweeping(struct tiered_writeback *writeback)
+{
+	if (writeback->sweep_left || READ_ONCE(writeback->sweep_again) || writeback->passed_over_count)
+		return true;
+	WRITE_ONCE(writeback->flush_total, 0);
+	return false;
+}
+
 static bool wanted(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 
-	if (xchg(&writeback->flush_wanted, false))
-		writeback->sweep_left = volume->frames.words.frames;
+	if (READ_ONCE(writeback->flush_wanted)) {
+		begin_sweep(volume);
+		/* In this order: who looks at the progress sees one of them. */
+		smp_store_release(&writeback->flush_wanted, false);
+	}
 	if (dirty_frames(volume) <= percent_of_frames(volume, volume->options.dirty_low_percent))
 		WRITE_ONCE(writeback->running, false);
-	return READ_ONCE(writeback->running) || READ_ONCE(writeback->starved) || writeback->sweep_left;
+	/* Somebody uses the disk again: what is dirty can wait. */
+	if (writeback->cleaning_idle && home_uses(volume) != writeback->homes_used_at)
+		writeback->cleaning_idle = false;
+	sweeping(writeback);
+	return READ_ONCE(writeback->running) || READ_ONCE(writeback->starved) || writeback->sweep_left ||
+	       writeback->passed_over_count || (writeback->cleaning_idle && dirty_frames(volume));
 }
 
-static void queue_writeback(struct tiered_volume *volume)
+static void queue_writeback(struct tiered_volume *volume, unsigned long delay)
 {
 	if (READ_ONCE(volume->started))
-		queue_work(volume->home_worker, &volume->writeback.work);
+		mod_delayed_work(volume->home_worker, &volume->writeback.work, delay);
+}
+
+/*
+ * Whether nothing will ever be evicted or come out of its rest: every frame is lost or retired, but for what the CPUs
+ * may have in stock.
+ */
+static bool used_up(struct tiered_volume *volume)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u64 out_of_use = atomic_read(&frames->lost) + atomic_read(&frames->retired);
+
+	return !dirty_frames(volume) && !percpu_counter_sum_positive(&frames->clean) &&
+	       out_of_use + 2 * num_possible_cpus() * frames->magazine_frames >= frames->words.frames;
 }
 
 /* Nothing was cleaned. The next poke, or the next idle look, tries again. */
-static void end_in_vain(struct tiered_volume *volume, const struct collected *collected)
+static void end_in_vain(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 
 	WRITE_ONCE(writeback->running, false);
-	if (collected->count) {
+	writeback->cleaning_idle = false;
+	if (writeback->count) {
 		DMERR_LIMIT("%s: the capacity tier takes no write-back; dirty pages stay in the fast tier",
 			    volume->name);
+		/* A flush is not over for that: the next idle look begins again. */
+		if (writeback->sweep_left)
+			WRITE_ONCE(writeback->sweep_again, true);
 		writeback->sweep_left = 0;
 	}
-	if (collected->count || !collected->busy)
+	/* Nothing dirty to take is no reason for despair: reclaim has frames to evict, or some are at rest. */
+	if (writeback->count || used_up(volume))
 		WRITE_ONCE(writeback->vain_attempt, writeback->attempts);
+	if (writeback->passed_over_count)
+		queue_writeback(volume, BUSY_PAUSE);
 	wake_up_all(&volume->frames.freed);
+}
+
+/*
+ * How long to leave the disk to others. While their requests take longer than the target on average, the pause between
+ * batches doubles, up to a limit; when they do not, it halves. Who waits for frames does not wait for that.
+ */
+static unsigned long pace(struct tiered_volume *volume)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+	u64 ns = tiered_stats_sum(&volume->stats, TIERED_HOME_NS), ios = tiered_stats_sum(&volume->stats, TIERED_HOME_IOS);
+	u64 mean_ns = ios > writeback->pace_ios ? div64_u64(ns - writeback->pace_ns, ios - writeback->pace_ios) : 0;
+
+	writeback->pace_ns = ns;
+	writeback->pace_ios = ios;
+	if (volume->options.latency_target_us && mean_ns > volume->options.latency_target_us * (u64)NSEC_PER_USEC)
+		writeback->pause_ms = clamp(2 * writeback->pause_ms, 1u, PACE_PAUSE_MAX_MS);
+	else
+		writeback->pause_ms /= 2;
+	return READ_ONCE(writeback->starved) ? 0 : msecs_to_jiffies(writeback->pause_ms);
 }
 
 static void writeback_work(struct work_struct *work)
 {
-	struct tiered_volume *volume = container_of(work, struct tiered_volume, writeback.work);
+	struct tiered_volume *volume = container_of(to_delayed_work(work), struct tiered_volume, writeback.work);
 	struct tiered_writeback *writeback = &volume->writeback;
-	struct collected collected;
 
 	/* A message may have started us when the volume had just stopped. */
 	if (!READ_ONCE(volume->started) || !wanted(volume))
 		return;
 	WRITE_ONCE(writeback->starved, false);
 	WRITE_ONCE(writeback->attempts, writeback->attempts + 1);
-	collected = collect(volume);
-	if (!collected.count || !write_back_batch(volume, collected.count)) {
-		end_in_vain(volume, &collected);
+	collect(volume);
+	tiered_writeback_write(volume);
+	if (!writeback->count || !writeback->written) {
+		end_in_vain(volume);
 		return;
 	}
 	tiered_reclaim_poke(volume);
 	/* One batch at a time: zeroing shares the worker and gets its turn in between. */
 	if (wanted(volume))
-		queue_writeback(volume);
-}
-
-static u64 home_uses(struct tiered_volume *volume)
-{
-	return tiered_stats_sum(&volume->stats, TIERED_READ_MISSES) +
-	       tiered_stats_sum(&volume->stats, TIERED_WRITE_BYPASS);
+		queue_writeback(volume, pace(volume));
 }
 
 /* While nobody else uses the disk, dirty pages may as well go home: later they can be evicted at once. */
@@ -324,11 +458,12 @@ static void idle_work(struct work_struct *work)
 	struct tiered_writeback *writeback = &volume->writeback;
 	u64 uses = home_uses(volume);
 
-	if (uses == writeback->homes_used_at && dirty_frames(volume))
-		tiered_writeback_starved(volume);
+	writeback->cleaning_idle = uses == writeback->homes_used_at;
 	writeback->homes_used_at = uses;
 	if (xchg(&writeback->sweep_again, false))
-		tiered_writeback_all(volume);
+		writeback->sweep_left = volume->frames.words.frames;
+	if (wanted(volume))
+		queue_writeback(volume, 0);
 	/* An attempt that ended in vain left nobody to ask again for those who wait for frames. */
 	tiered_reclaim_poke(volume);
 	queue_delayed_work(volume->home_worker, &writeback->idle, IDLE_LOOK);
@@ -338,7 +473,7 @@ void tiered_writeback_start(struct tiered_volume *volume)
 {
 	queue_delayed_work(volume->home_worker, &volume->writeback.idle, IDLE_LOOK);
 	/* What a suspend interrupted goes on. */
-	queue_writeback(volume);
+	queue_writeback(volume, 0);
 }
 
 void tiered_writeback_poke(struct tiered_volume *volume)
@@ -350,19 +485,54 @@ void tiered_writeback_poke(struct tiered_volume *volume)
 		    percent_of_frames(volume, volume->options.dirty_high_percent))
 		return;
 	WRITE_ONCE(writeback->running, true);
-	queue_writeback(volume);
+	queue_writeback(volume, 0);
 }
 
 void tiered_writeback_starved(struct tiered_volume *volume)
 {
 	WRITE_ONCE(volume->writeback.starved, true);
-	queue_writeback(volume);
+	queue_writeback(volume, 0);
 }
 
 void tiered_writeback_all(struct tiered_volume *volume)
 {
-	xchg(&volume->writeback.flush_wanted, true);
-	queue_writeback(volume);
+	WRITE_ONCE(volume->writeback.flush_wanted, true);
+	queue_writeback(volume, 0);
+}
+
+static void stop_work(struct work_struct *work)
+{
+	struct tiered_volume *volume = container_of(work, struct tiered_volume, writeback.stop);
+	struct tiered_writeback *writeback = &volume->writeback;
+
+	WRITE_ONCE(writeback->flush_wanted, false);
+	WRITE_ONCE(writeback->sweep_again, false);
+	writeback->sweep_left = 0;
+	WRITE_ONCE(writeback->flush_total, 0);
+}
+
+void tiered_writeback_all_stop(struct tiered_volume *volume)
+{
+	/* On the worker that sweeps. */
+	queue_work(volume->home_worker, &volume->writeback.stop);
+	flush_work(&volume->writeback.stop);
+}
+
+void tiered_writeback_progress(struct tiered_volume *volume, u64 *left_pages, u64 *eta_ms)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+	u64 total, written, elapsed_ms;
+
+	*eta_ms = 0;
+	*left_pages = max_t(u64, dirty_frames(volume), 1);
+	if (smp_load_acquire(&writeback->flush_wanted))
+		return;
+	total = READ_ONCE(writeback->flush_total);
+	written = READ_ONCE(writeback->flush_written);
+	elapsed_ms = div_u64(ktime_get_ns() - READ_ONCE(writeback->flush_began_ns), NSEC_PER_MSEC);
+	/* Pages that became dirty meanwhile may have gone along. */
+	*left_pages = total ? max_t(s64, total - written, 1) : 0;
+	*eta_ms = *left_pages && written ? div64_u64(*left_pages * elapsed_ms, written) : 0;
 }
 
 /*----------------------------------------------------------------*/
@@ -373,7 +543,8 @@ int tiered_writeback_init(struct tiered_volume *volume)
 	u32 i;
 	int r;
 
-	INIT_WORK(&writeback->work, writeback_work);
+	INIT_DELAYED_WORK(&writeback->work, writeback_work);
+	INIT_WORK(&writeback->stop, stop_work);
 	INIT_DELAYED_WORK(&writeback->idle, idle_work);
 	init_completion(&writeback->batch_done);
 	r = bioset_init(&writeback->bios, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);

@@ -14,11 +14,15 @@ struct tiered_volume;
 struct tiered_writeback_page;
 
 #define TIERED_WRITEBACK_BATCH 256u
+#define TIERED_PASSED_OVER_MAX 64u
 
 struct tiered_writeback {
-	struct work_struct work;
+	struct delayed_work work;
 	struct delayed_work idle; /* looks every second whether the disk has nothing better to do */
+	struct work_struct stop;
 	struct tiered_writeback_page *batch;
+	u32 count;   /* pages in the batch ... */
+	u32 written; /* ... and how many of them became durable at home, when it was written */
 	struct bio_set bios;
 	atomic_t bios_in_flight;
 	struct completion batch_done;
@@ -28,8 +32,18 @@ struct tiered_writeback {
 	bool failing;	   /* the last batch did not all become durable at home */
 	bool flush_wanted; /* a flush was asked for and not begun */
 	u32 sweep_left;	   /* frames that a flush still has to look at */
-	bool sweep_again;  /* it passed over a dirty page whose stripe was busy */
+	bool sweep_again;  /* it passed over a dirty page whose stripe was busy, or the disk failed */
+	u32 flush_total;   /* pages that were dirty when the flush was asked for ... */
+	u32 flush_written; /* ... and pages written home since */
+	u64 flush_began_ns;
+	/* Dirty pages that were passed over for a bypassing write on its way; their stripes let no new one begin. */
+	u64 passed_over[TIERED_PASSED_OVER_MAX];
+	u32 passed_over_count;
+	bool cleaning_idle; /* nobody else used the disk when the idle look last ran */
 	u64 homes_used_at; /* home I/O counted when the idle look last ran */
+	u64 pace_ns;	   /* latencies of the homes' foreground I/O, summed up to the last batch ... */
+	u64 pace_ios;	   /* ... and how many they were */
+	u32 pause_ms;	   /* between batches, for the sake of others */
 	/*
 	 * Attempts to clean frames are numbered. One that cleaned none and has no reason to do better soon is vain:
 	 * who waits for a frame since before it began waits for nothing.
@@ -49,5 +63,29 @@ void tiered_writeback_poke(struct tiered_volume *volume);
 void tiered_writeback_starved(struct tiered_volume *volume);
 /* Writes back every page that is dirty now. */
 void tiered_writeback_all(struct tiered_volume *volume);
+/* Ends that before its time; what was begun is finished. */
+void tiered_writeback_all_stop(struct tiered_volume *volume);
+
+/* What is left of a flush that was asked for: pages (0: none is under way), and a guess of the time in ms (0: no guess). */
+void tiered_writeback_progress(struct tiered_volume *volume, u64 *left_pages, u64 *eta_ms);
+
+/* What a writer that waits for its page to be whole at home learns of it. On the home worker. */
+enum tiered_through {
+	TIERED_THROUGH_BEGUN,  /* inside write-back only */
+	TIERED_THROUGH_HOME,   /* its home has it, durably */
+	TIERED_THROUGH_TAKEN,  /* it is in the batch */
+	TIERED_THROUGH_BUSY,   /* a bypassing write to its stripe is on its way */
+	TIERED_THROUGH_FULL,   /* the batch is */
+	TIERED_THROUGH_FAILED, /* its frame cannot be read */
+};
+
+/*
+ * Write-back for writers that wait: begin, take their pages, write what was taken, and ask for each page taken whether
+ * its home has it now. On the home worker, inside the fast tier for begin and take.
+ */
+void tiered_writeback_begin(struct tiered_volume *volume);
+enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page);
+void tiered_writeback_write(struct tiered_volume *volume);
+bool tiered_writeback_wrote(struct tiered_volume *volume, u64 page);
 
 #endif

@@ -130,7 +130,8 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	/* A read that began meanwhile may have seen the old homes and would fill them once we are gone. */
 	bump_events(&volume->frames, range);
 	smp_store_release(&volume->zeroing.exclusive_end, 0);
-	wake_up_all(&volume->frames.freed);
+	smp_mb();
+	tiered_park_zeroed(volume);
 	return r;
 }
 

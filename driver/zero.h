@@ -17,7 +17,7 @@ struct tiered_zeroing {
 	spinlock_t lock;
 	struct bio_list bios;
 	struct work_struct work;
-	/* The range under way; end 0: none. Its end is announced on tiered_frames.freed. */
+	/* The range under way; end 0: none. Its end is announced to those parked. */
 	u64 exclusive_first;
 	u64 exclusive_end;
 };

@@ -42,6 +42,8 @@
  *                     sample of the requests; upper bound of a histogram bucket (12 % wide); 0: no sample
  *   dram_bytes        memory that this volume holds for its index, pins and policy
  *   metadata_bytes    of the fast tier that hold words, shadows and superblocks
+ *   flush_left_pages  pages that a flush (the message) has still to write home; 0: none is under way
+ *   flush_eta_ms      how long that will take at the rate so far, in milliseconds; 0: no guess
  */
 #define TIERED_STATUS_FIELDS(FIELD) \
 	FIELD(frame_bytes)          \
@@ -76,14 +78,19 @@
 	FIELD(write_bypass_p50_ns)  \
 	FIELD(write_bypass_p99_ns)  \
 	FIELD(dram_bytes)           \
-	FIELD(metadata_bytes)
+	FIELD(metadata_bytes)       \
+	FIELD(flush_left_pages)     \
+	FIELD(flush_eta_ms)
 
 /*
  * Messages (`dmsetup message NAME 0 <message>`):
- *   flush     write every dirty page back to its home; returns at once, frames_dirty in the status tells the rest
+ *   flush     write every page home that is dirty now; returns at once, flush_left_pages and flush_eta_ms tell the
+ *             rest. It ends however much is written meanwhile; while the disk fails it is tried again each second
+ *   flush_stop  end that before its time; pages not written home stay dirty
  *   uuid      replies the volume's UUID in text form
  */
 #define TIERED_MESSAGE_FLUSH "flush"
+#define TIERED_MESSAGE_FLUSH_STOP "flush_stop"
 #define TIERED_MESSAGE_UUID "uuid"
 
 #endif

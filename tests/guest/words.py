@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Prints where a fast tier keeps things, as JSON: words.py DEVICE
 
-By page: the frame, its state, and the 512-byte sectors of its data, its word and its shadow word. Reads the device past
-the page cache; offsets and the layout of a word as in driver/core/format.h and claim.h. Checks no checksums: the volume
-has to be whole.
+By page: the frame, its state, and the 512-byte sectors of its data, its word and its shadow word. Reads the
+device past the page cache; offsets and the layout of a word as in driver/core/format.h and claim.h. Checks no
+checksums: the volume has to be whole.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _read(fd: int, offset: int, count: int) -> bytes:
 def _superblock(fd: int) -> bytes:
     """The newer of the two."""
     copies = [_read(fd, slot * SUPERBLOCK_BYTES, SUPERBLOCK_BYTES) for slot in range(2)]
-    return max(copies, key=lambda copy: struct.unpack_from("<Q", copy, GENERATION_OFFSET)[0])
+    return max(copies, key=lambda copy: int(struct.unpack_from("<Q", copy, GENERATION_OFFSET)[0]))
 
 
 def main(device: str) -> None:

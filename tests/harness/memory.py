@@ -53,7 +53,7 @@ def bind(vm: VM) -> None:
 
 
 def forget_bad_blocks(vm: VM) -> None:
-    """The list of bad blocks is the driver's: binding it anew starts from what the hardware says, which is nothing."""
+    """Bind the namespace anew: its list of bad blocks starts from what the hardware says: nothing."""
     unbind(vm)
     bind(vm)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bad blocks in the fast tier: each costs at most its own page, and a page that is lost says so until it is rewritten."""
+"""Bad blocks in the fast tier: each costs at most its own page; a lost page says so until it is rewritten."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def _write_data(v: Volume) -> None:
 
 
 def _dirty(vm: VM) -> Volume:
-    """A closed volume whose first pages are dirty and were never written home; their contents are in /tmp/data."""
+    """A closed volume whose first pages are dirty and never were at home; their contents are in /tmp/data."""
     v = Volume(vm).format()
     lower.leave_dirty(v, PAGES)
     v.open("--read-only")
@@ -50,8 +50,8 @@ def _readable(v: Volume, lost: set[int]) -> None:
         _fails(v.vm, f"dd if={v.path} of=/dev/null bs={PAGE} count=1 skip={page} iflag=direct status=none")
     for first, end in _runs(lost):
         v.vm.run(
-            f"dd if={v.path} of=/tmp/read bs={PAGE} skip={first} count={end - first} iflag=direct status=none;"
-            f"cmp -n {(end - first) * PAGE} -i 0:{first * PAGE} /tmp/read /tmp/data"
+            f"dd if={v.path} of=/tmp/read bs={PAGE} skip={first} count={end - first} iflag=direct "
+            f"status=none; cmp -n {(end - first) * PAGE} -i 0:{first * PAGE} /tmp/read /tmp/data"
         )
 
 
@@ -139,7 +139,8 @@ def test_bad_frames_are_not_used(vm: VM) -> None:
     v.set_options("admission all")
     assert v.counters()["frames_retired"] == 512
     memory.spoil(v, *range(8192, 12288, 512), count=512)
-    vm.run(f"dd if=/dev/urandom of=/tmp/data bs=64K count=512 status=none; dd if=/tmp/data of={v.path} bs=64K {DIRECT}")
+    vm.run("dd if=/dev/urandom of=/tmp/data bs=64K count=512 status=none")
+    vm.run(f"dd if=/tmp/data of={v.path} bs=64K {DIRECT}")
     vm.run(f"cmp -n {32 << 20} /tmp/data {v.path}")
     assert v.counters()["media_errors"] == 0
     v.close()
@@ -207,7 +208,8 @@ def test_bad_superblock_leaves_the_other(vm: VM) -> None:
         memory.forget_bad_blocks(vm)
     memory.spoil(v, *SUPERBLOCK_SECTORS)
     mark = vm.log_mark()
-    assert vm.run(f"dmsetup create v0 --table '0 {96 * 2048} tiered {v.fast} 1 {v.capacity}'", check=False).status
+    table = f"0 {96 * 2048} tiered {v.fast} 1 {v.capacity}"
+    assert vm.run(f"dmsetup create v0 --table '{table}'", check=False).status
     assert "superblock on" in vm.log_since(mark)
 
 

@@ -54,6 +54,8 @@ TABLES = {
     "0 percent": (f"{GOOD} 2 dirty_high 0", "percentage must be"),
     "96 percent": (f"{GOOD} 2 dirty_high 96", "percentage must be"),
     "a percentage that is none": (f"{GOOD} 2 dirty_low many", "percentage must be"),
+    "a target that is none": (f"{GOOD} 2 latency_target_us soon", "latency_target_us must be"),
+    "a target of more than 10 s": (f"{GOOD} 2 latency_target_us 10000001", "latency_target_us must be"),
     "low above high": (f"{GOOD} 4 dirty_high 20 dirty_low 30", "dirty_low must be below dirty_high"),
     "low equal to high": (f"{GOOD} 4 dirty_low 30 dirty_high 30", "dirty_low must be below dirty_high"),
     "more options than counted": (f"{GOOD} 1 read_only read_only", "arguments behind the last option"),

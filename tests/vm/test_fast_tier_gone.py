@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The namespace of the fast tier is unbound under an open volume: errors, nothing stale, no hang, and it comes back."""
+"""The namespace is unbound under an open volume: errors, nothing stale, no hang, all is there afterwards."""
 from __future__ import annotations
 
 import pytest

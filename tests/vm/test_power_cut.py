@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import pytest
 from qemu import VM, Running
 
-from tests.harness import fio, lower, volume
+from tests.harness import acks, fio, lower, volume
 from tests.harness.settings import Settings
 from tests.harness.volume import Volume
 
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
-WRITERS = 4
-REGIONS = "40M"  # of guest/acks.py
 FLUSH_LOOP = "while dmsetup message v0 0 flush; do sleep 0.05; done"
 
 
@@ -69,40 +67,18 @@ def _start(vm: VM, load: Load) -> list[Running]:
     return others
 
 
-def _lines(running: Running) -> list[str]:
-    """The complete lines that a command has printed so far."""
-    return bytes(running.remote.stdout).decode().rpartition("\n")[0].splitlines()
-
-
-def _await_first(vm: VM, running: Running) -> None:
-    deadline = time.monotonic() + 20 * vm.factor
-    while len(_lines(running)) < WRITERS:
-        assert running.poll() is None, f"the writers ended: {running.wait(1)}"
-        assert time.monotonic() < deadline, "the writers do not get anything acknowledged"
-        time.sleep(0.05)
-
-
-def _acknowledged(lines: list[str]) -> list[int]:
-    acked = [0] * WRITERS
-    for line in lines:
-        assert not line.startswith("error"), line
-        writer, batch = map(int, line.split())
-        acked[writer] = batch
-    return acked
-
-
 def _kill_and_verify(vm: VM, v: Volume, rng: random.Random, load: Load) -> int:
     """One round; returns how many batches were acknowledged."""
     seed = f"{rng.randrange(1 << 40)}"
-    vm.run(f"blkdiscard -l {REGIONS} {v.path}")
+    vm.run(f"blkdiscard -l {acks.REGIONS} {v.path}")
     writers = vm.spawn(f"python3 /root/tests/acks.py write {v.path} {seed}")
-    _await_first(vm, writers)
+    acks.await_first(vm, writers)
     others = _start(vm, load)
     time.sleep(rng.uniform(0.1, 2.5))
     for other in others:
         assert other.poll() is None, f"the load ended: {other.wait(1)}"
     volume.power_cut(vm)
-    acked = _acknowledged(_lines(writers))
+    acked = acks.acknowledged(acks.lines_of(writers))
     v.check(0, 1)
     v.open()
     vm.run(f"python3 /root/tests/acks.py verify {v.path} {seed} {' '.join(map(str, acked))}", timeout=60)
@@ -115,7 +91,7 @@ def _kill_and_verify(vm: VM, v: Volume, rng: random.Random, load: Load) -> int:
 def test_nothing_acknowledged_is_lost(vm: VM, rng: random.Random, settings: Settings, load: Load) -> None:
     v = volume.make(vm)
     acknowledged = [_kill_and_verify(vm, v, rng, load) for _ in range(settings.amount(1, 20))]
-    assert all(count >= WRITERS for count in acknowledged), acknowledged
+    assert all(count >= acks.WRITERS for count in acknowledged), acknowledged
     v.close()
     v.check()
 
@@ -128,10 +104,10 @@ def test_synced_files_survive(vm: VM, rng: random.Random, settings: Settings) ->
         seed = f"{rng.randrange(1 << 40)}"
         vm.run(f"mkfs.ext4 -q -F {v.path} && mount {v.path} /mnt/test")
         writer = vm.spawn(f"python3 /root/tests/files.py write /mnt/test {seed}")
-        _await_first(vm, writer)
+        acks.await_first(vm, writer)
         time.sleep(rng.uniform(0.5, 3))
         volume.power_cut(vm)
-        lines = _lines(writer)
+        lines = acks.lines_of(writer)
         v.check(0, 1)
         v.open()
         vm.run(

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// tierctl flush: has every dirty page written home and waits for it.
+// tierctl flush: has every page that is dirty written home and waits for it.
 #include "dm.hpp"
 #include "error.hpp"
 #include "open_volumes.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -55,23 +56,76 @@ public:
         if (shown_)
             fmt::print(stderr, "\n");
     }
-    void show(std::uint64_t dirty) {
+    void show(const volume_counters& now, std::uint64_t total) {
         if (!::isatty(STDERR_FILENO))
             return;
-        fmt::print(stderr, "\r{} pages still dirty   ", count_text(dirty));
+        const std::uint64_t left = std::min(now.flush_left_pages, total);
+        const auto done =
+            static_cast<int>(bar_width * (total - left) / std::max<std::uint64_t>(total, 1));
+        const std::string eta =
+            now.flush_eta_ms ? fmt::format(", about {} s", (now.flush_eta_ms + 999) / 1000) : "";
+        fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} pages left{}    ", "", done, "", bar_width - done,
+                   count_text(left), eta);
         shown_ = true;
     }
 
 private:
+    static constexpr int bar_width = 40;
     bool shown_ = false;
 };
 
-std::uint64_t dirty_pages(const std::string& name) {
+volume_counters counters_of(const std::string& name) {
     const volume_status status = describe(require_open(name)).status;
     if (!status.counters)
         fail("the volume '{}' has failed; look at dmesg, close it and run tierctl check {}", name,
              name);
-    return status.counters->frames_dirty;
+    return *status.counters;
+}
+
+int stop(const std::string& name) {
+    require_root("flush");
+    send_dm_message(name, TIERED_MESSAGE_FLUSH_STOP);
+    fmt::print("{} pages of the volume '{}' are dirty and stay so for now\n",
+               count_text(counters_of(name).frames_dirty), name);
+    return 0;
+}
+
+void report_end(const std::string& name) {
+    const std::uint64_t dirty = counters_of(name).frames_dirty;
+    if (dirty == 0)
+        fmt::print("every page of the volume '{}' is home\n", name);
+    else
+        fmt::print("every page of the volume '{}' that was dirty is home; {} were written since\n",
+                   name, count_text(dirty));
+}
+
+/// Waits until the flush that was asked for has ended.
+int wait_for_end(const std::string& name) {
+    const interrupt_watch watch;
+    progress_line progress;
+    volume_counters now = counters_of(name);
+    const std::uint64_t total = now.flush_left_pages;
+    std::uint64_t lowest = total;
+    clock::time_point lowest_at = clock::now();
+    for (; now.flush_left_pages > 0; now = counters_of(name)) {
+        progress.show(now, total);
+        if (now.flush_left_pages < lowest) {
+            lowest = now.flush_left_pages;
+            lowest_at = clock::now();
+        }
+        if (clock::now() - lowest_at > patience)
+            fail("{} pages of the volume '{}' are still to be written home and there have not been "
+                 "fewer for {} seconds; look at dmesg for errors of its disk",
+                 count_text(now.flush_left_pages), name, patience.count());
+        if (watch.wait(poll_interval)) {
+            fmt::print(stderr,
+                       "tierctl: stopped waiting with {} pages left; they are written home all the "
+                       "same, unless you say tierctl flush {} --stop\n",
+                       count_text(now.flush_left_pages), name);
+            return interrupted;
+        }
+    }
+    return 0;
 }
 
 int flush(const std::string& name) {
@@ -80,40 +134,28 @@ int flush(const std::string& name) {
         fail("the volume '{}' is read-only, so that nothing can be written home; open it without "
              "--read-only",
              name);
-    const interrupt_watch watch;
-    progress_line progress;
     send_dm_message(name, TIERED_MESSAGE_FLUSH);
-    std::uint64_t lowest = dirty_pages(name);
-    clock::time_point lowest_at = clock::now();
-    for (std::uint64_t dirty = lowest; dirty > 0; dirty = dirty_pages(name)) {
-        progress.show(dirty);
-        if (dirty < lowest) {
-            lowest = dirty;
-            lowest_at = clock::now();
-        }
-        if (clock::now() - lowest_at > patience)
-            fail("{} pages of the volume '{}' are still dirty and there have not been fewer for {} "
-                 "seconds; stop writing to it, or look at dmesg for errors of its disk",
-                 count_text(dirty), name, patience.count());
-        if (watch.wait(poll_interval)) {
-            fmt::print(stderr,
-                       "tierctl: stopped waiting with {} pages dirty; they are written home "
-                       "all the same\n",
-                       count_text(dirty));
-            return interrupted;
-        }
-    }
-    fmt::print("every page of the volume '{}' is home\n", name);
-    return 0;
+    const int status = wait_for_end(name);
+    if (status == 0)
+        report_end(name);
+    return status;
 }
+
+struct flush_options {
+    std::string name;
+    bool stop = false;
+};
 
 } // namespace
 
 void add_flush(CLI::App& app, action& chosen) {
-    auto name = std::make_shared<std::string>();
+    auto options = std::make_shared<flush_options>();
     CLI::App* verb = app.add_subcommand("flush", "Write every dirty page to its home");
-    verb->add_option("NAME", *name, "Name of the volume")->required();
-    verb->callback([name, &chosen] { chosen = [name] { return flush(*name); }; });
+    verb->add_option("NAME", options->name, "Name of the volume")->required();
+    verb->add_flag("--stop", options->stop, "End a flush that is under way");
+    verb->callback([options, &chosen] {
+        chosen = [options] { return options->stop ? stop(options->name) : flush(options->name); };
+    });
 }
 
 } // namespace tierctl
