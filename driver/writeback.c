@@ -52,9 +52,10 @@ static void pass_over(struct tiered_writeback *writeback, struct tiered_stripe *
 
 /*
  * Claims the dirty frame of @page for write-back. Not while a bypassing write to the page's stripe is on its way: it
- * could reach the home after ours and leave older contents there.
+ * could reach the home after ours and leave older contents there. @passed_over: the page is one that was passed over
+ * for that, and no new ones were let begin for its sake.
  */
-static enum tiered_through begin_page(struct tiered_volume *volume, u64 page, u32 *frame)
+static enum tiered_through begin_page(struct tiered_volume *volume, u64 page, bool passed_over, u32 *frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
@@ -62,7 +63,8 @@ static enum tiered_through begin_page(struct tiered_volume *volume, u64 page, u3
 	u64 word;
 
 	spin_lock(&stripe->lock);
-	WRITE_ONCE(stripe->home_wanted, false);
+	if (passed_over)
+		WRITE_ONCE(stripe->home_wanted, false);
 	*frame = tiered_frames_lookup(frames, page);
 	if (*frame == TIERED_NO_FRAME)
 		goto out;
@@ -124,7 +126,7 @@ static bool copy_frame(struct tiered_volume *volume, const struct tiered_writeba
 	return read;
 }
 
-enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page)
+static enum tiered_through take_page(struct tiered_volume *volume, u64 page, bool passed_over)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	struct tiered_writeback_page *entry = &writeback->batch[writeback->count];
@@ -132,7 +134,7 @@ enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page
 
 	if (writeback->count == TIERED_WRITEBACK_BATCH)
 		return TIERED_THROUGH_FULL;
-	r = begin_page(volume, page, &entry->frame);
+	r = begin_page(volume, page, passed_over, &entry->frame);
 	if (r != TIERED_THROUGH_BEGUN)
 		return r;
 	entry->page = page;
@@ -146,13 +148,18 @@ enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page
 	return TIERED_THROUGH_TAKEN;
 }
 
+enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page)
+{
+	return take_page(volume, page, false);
+}
+
 /* Adds @page to the batch if it is dirty. */
 static bool take(struct tiered_volume *volume, u64 page)
 {
 	u32 before = volume->writeback.count;
 
 	if (page < tiered_pages(volume))
-		tiered_writeback_take(volume, page);
+		take_page(volume, page, false);
 	return volume->writeback.count > before;
 }
 
@@ -179,7 +186,7 @@ static void take_passed_over(struct tiered_volume *volume)
 	writeback->passed_over_count = 0;
 	/* A page that is still busy goes back to a place that was read already. */
 	for (i = 0; i < count; i++)
-		take(volume, writeback->passed_over[i]);
+		take_page(volume, writeback->passed_over[i], true);
 	wake_up_all(&volume->frames.freed);
 }
 

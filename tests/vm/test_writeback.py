@@ -52,12 +52,13 @@ def test_flush_ends_while_pages_are_written(vm: VM) -> None:
     v.close()
 
 
-@MACHINE
+@SLOW
 def test_bypassing_writes_do_not_keep_write_back_out(vm: VM) -> None:
     v = volume.make(vm)
     v.set_options("admission small dirty_high 95 dirty_low 90")
-    # Pages here and there, so that most stripes have a dirty one, and streams of large writes over all the rest.
-    fio.run(vm, v.path, rw="randwrite", bs="4k", size="8M", io_size="4M", iodepth=1, ioengine="psync")
+    # Dirty pages here and there, and large writes over all the rest: each of these touches every stripe, and
+    # with so many on their way to a slow disk there is no moment without one.
+    fio.run(vm, v.path, rw="randwrite", bs="4k", size="8M", io_size="1M", iodepth=1, ioengine="psync")
     options = {"offset": "16M", "size": "64M", "iodepth": 16, "time_based": True, "runtime": 600}
     stream = fio.start(vm, v.path, rw="write", bs="1m", **options)
     v.wait_for("write_bypass", 1000)
