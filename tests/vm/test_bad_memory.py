@@ -2,12 +2,14 @@
 """Bad blocks in the fast tier: each costs at most its own page; a lost page says so until it is rewritten."""
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
 from qemu import VM
 
 from tests.harness import lower, memory, volume
+from tests.harness.settings import Settings
 from tests.harness.volume import PAGE, Volume
 
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
@@ -221,6 +223,20 @@ def test_word_and_shadow_both_bad_refuse_the_volume(vm: VM) -> None:
     mark = vm.log_mark()
     assert vm.run("tierctl open v0", check=False).status
     assert "what is lost cannot be told; run `tierctl check`" in vm.log_since(mark)
+
+
+@MACHINE
+@pytest.mark.limit(60)
+def test_any_byte_of_metadata(vm: VM, rng: random.Random, settings: Settings) -> None:
+    v = _dirty(vm)
+    count = settings.amount(10, 300)
+    arguments = f"{v.fast} {v.capacity} {PAGES} {count} {rng.randrange(1 << 30)}"
+    result = vm.run(f"python3 /root/tests/corrupt.py {arguments}", timeout=60 + settings.amount(0, 600))
+    refused, lost = map(int, result.stdout.split())
+    assert refused == 0 and lost <= count, (refused, lost)
+    v.open()
+    _readable(v, set())
+    v.close()
 
 
 @MACHINE

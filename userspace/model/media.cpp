@@ -94,7 +94,9 @@ WordMap::WordMap(const Bounds& bounds) {
               .shadow = unreadable_area() + area_words,
               .pages = bounds.pages,
               .frames = bounds.frames,
-              .seed = volume_seed};
+              .seed = volume_seed,
+              .bad_primary = nullptr,
+              .bad_shadow = nullptr};
 }
 
 tiered_words WordMap::readable(const WordImage& image) const {
@@ -154,7 +156,10 @@ Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order) {
     }
     if (image.unreadable != none)
         primary[image.unreadable] ^= unreadable_bits;
-    const tiered_words words{.pages = bounds.pages, .frames = bounds.frames, .seed = volume_seed};
+    tiered_words words{};
+    words.pages = bounds.pages;
+    words.frames = bounds.frames;
+    words.seed = volume_seed;
     for (u32 i = 0; i < bounds.frames; i++) {
         const u32 f = order == ScanOrder::ascending ? i : bounds.frames - 1 - i;
         const tiered_word_copies copies{

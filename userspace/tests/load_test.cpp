@@ -39,7 +39,10 @@ struct loader {
     void run() { run(0, frames); }
 
     void run(std::uint32_t first, std::uint32_t count) {
-        const tiered_words words{.pages = pages, .frames = frames, .seed = seed};
+        tiered_words words{};
+        words.pages = pages;
+        words.frames = frames;
+        words.seed = seed;
         const tiered_word_copies copies{primary.data() + first, shadow.data() + first, first,
                                         count};
         constexpr tiered_load_ops ops{find, hold, found};

@@ -23,8 +23,13 @@ std::string place(const __le64* word) {
     return "s" + std::to_string(word - shadow.data());
 }
 
-const tiered_words words{
-    .primary = primary.data(), .shadow = shadow.data(), .pages = 100, .frames = frames, .seed = 1};
+const tiered_words words{.primary = primary.data(),
+                         .shadow = shadow.data(),
+                         .pages = 100,
+                         .frames = frames,
+                         .seed = 1,
+                         .bad_primary = nullptr,
+                         .bad_shadow = nullptr};
 constexpr std::array<u8, 1> first_sector{1};
 
 using list = std::vector<std::string>;
