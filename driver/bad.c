@@ -2,6 +2,8 @@
 /* Frames that cannot be read: containing one bad sector to its own page. */
 #include "bad.h"
 
+#include <linux/sched.h>
+
 #include "volume.h"
 
 /* Piece by piece, for the stack's sake: we hold a spin lock. */
@@ -52,4 +54,21 @@ enum tiered_bad tiered_bad_page(struct tiered_volume *volume, u64 page)
 		bad = tiered_bad_holder(volume, stripe, frame);
 	spin_unlock(&stripe->lock);
 	return bad;
+}
+
+u32 tiered_bad_next_lost(struct tiered_volume *volume, u32 frame, u64 *page)
+{
+	struct tiered_frames *frames = &volume->frames;
+
+	for (; frame < frames->words.frames; frame++) {
+		u64 word = tiered_frame_word(frames, frame);
+
+		*page = tiered_frame_page(word);
+		/* A frame at rest keeps its word. */
+		if (tiered_frame_state(word) == TIERED_CLAIM_LOST && tiered_frames_lookup(frames, *page) == frame)
+			return frame;
+		if (!(frame % 4096))
+			cond_resched();
+	}
+	return TIERED_NO_FRAME;
 }

@@ -25,4 +25,10 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 /* The same for whichever frame holds @page now, if it cannot be read. Takes the stripe's lock. */
 enum tiered_bad tiered_bad_page(struct tiered_volume *volume, u64 page);
 
+/*
+ * The first frame from @frame on that stands for a lost page, which is then in *@page; TIERED_NO_FRAME when there is none.
+ * May sleep.
+ */
+u32 tiered_bad_next_lost(struct tiered_volume *volume, u32 frame, u64 *page);
+
 #endif

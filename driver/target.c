@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
+#include "bad.h"
 #include "compat/compat.h"
 #include "core/status.h"
 #include "io.h"
@@ -422,6 +423,28 @@ static void tiered_status(struct dm_target *ti, status_type_t type, unsigned int
 	}
 }
 
+/* Room for a page, a frame number and their spaces. */
+#define LOST_ROOM 40
+
+static int message_lost(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
+{
+	unsigned int sz = 0;
+	u32 frame = 0;
+	u64 page;
+
+	if (argc == 2 && kstrtou32(argv[1], 10, &frame))
+		return -EINVAL;
+	while ((frame = tiered_bad_next_lost(t->volume, frame, &page)) != TIERED_NO_FRAME && sz + LOST_ROOM < maxlen) {
+		DMEMIT("%llu ", page);
+		frame++;
+	}
+	if (frame == TIERED_NO_FRAME)
+		DMEMIT("-");
+	else
+		DMEMIT("%u", frame);
+	return 1;
+}
+
 static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *result, unsigned int maxlen)
 {
 	struct tiered *t = ti->private;
@@ -439,11 +462,13 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		tiered_writeback_all_stop(t->volume);
 		return 0;
 	}
+	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_LOST))
+		return message_lost(t, argc, argv, result, maxlen);
 	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_UUID)) {
 		DMEMIT("%pUb", t->volume->uuid);
 		return 1;
 	}
-	DMERR("%s: unknown message %s; known are flush, flush_stop and uuid", t->volume->name, argv[0]);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, lost and uuid", t->volume->name, argv[0]);
 	return -EINVAL;
 }
 

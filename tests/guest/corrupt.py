@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Opens a volume again and again with one byte of its metadata changed: corrupt.py FAST DISK PAGES TRIALS SEED
+"""Opens a volume again and again with one byte of its metadata changed.
 
-The first PAGES pages of the closed volume are dirty, their contents in /tmp/data, and their homes hold zeroes.
-Each trial must end in a refusal, or in a volume whose pages have their contents or answer errors. Prints how many
-were refused, and how many pages answered errors.
+    corrupt.py FAST DISK PAGES TRIALS SEED
+
+The first PAGES pages of the closed volume are dirty, their contents in /tmp/data, and their homes hold
+zeroes. Each trial must end in a refusal, or in a volume whose pages have their contents or answer errors.
+Prints how many were refused, and how many pages answered errors.
 """
 from __future__ import annotations
 

@@ -65,6 +65,12 @@ def _runs(lost: set[int]) -> Iterator[tuple[int, int]]:
         first = page + 1
 
 
+def _listed(v: Volume) -> set[int]:
+    *pages, end = v.vm.run(f"dmsetup message {v.name} 0 lost").stdout.split()
+    assert end == "-"
+    return set(map(int, pages))
+
+
 def _rewrite(v: Volume, page: int) -> None:
     v.vm.run(f"dd if=/tmp/data of={v.path} bs={PAGE} skip={page} seek={page} count=1 conv=notrunc {DIRECT}")
 
@@ -107,6 +113,7 @@ def test_bad_dirty_frame_is_lost_until_it_is_rewritten(vm: VM) -> None:
     below.hold()
     _readable(v, {5, 9})
     assert v.counters()["frames_lost"] == 2 and v.state() == "degraded"
+    assert _listed(v) == {5, 9}
     # A part of the page does not heal it, for its rest is lost.
     _fails(vm, f"dd if=/dev/zero of={v.path} bs=512 seek={5 * 8} count=1 {DIRECT}")
     below.fail()
@@ -159,6 +166,7 @@ def test_bad_words_cost_what_was_dirty(vm: VM) -> None:
     v.open()
     _readable(v, lost)
     assert v.counters()["frames_lost"] == len(lost) and v.state() == "degraded"
+    assert _listed(v) == lost
     assert v.status()["needs_check"]
     v.close()
     # They stay lost while the sector is bad, and while it is not: wiped words say nothing.
