@@ -487,8 +487,10 @@ again:
 		keep_first(bio, bytes);
 		return DM_MAPIO_REMAPPED;
 	case TIERED_WRITE_WAIT:
-		if (bio->bi_opf & REQ_NOWAIT)
-			return end_with(bio, BLK_STS_AGAIN);
+		/*
+		 * With NOWAIT as well: who submits does not wait for a parked write, and an earlier part of the request may
+		 * be on its way, after which nobody takes EAGAIN for a reason to try again.
+		 */
 		keep_first(bio, part.bytes);
 		tiered_park(volume, bio);
 		return DM_MAPIO_SUBMITTED;
