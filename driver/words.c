@@ -304,7 +304,7 @@ int tiered_words_settle(struct tiered_volume *volume, struct tiered_unsettled *u
 	r = restore_shadows(frames);
 	if (r)
 		return r;
-	/* And what is lost before what lost to it: a crash in between must not leave the older contents alone. */
+	/* So that what was answered with an error once stays an error, whatever becomes of the claim it lost against. */
 	if (unsettled->damaged)
 		mark_lost(frames);
 	clear_losers(frames, &unsettled->losers);

@@ -31,7 +31,9 @@ public:
     }
 
     uint64_t hash() {
-        byte(state_.opening);
+        byte(state_.opening | state_.went_bad << 1 | state_.noticed << 2);
+        byte(static_cast<u8>(state_.damage));
+        frame_name(state_.damaged_frame);
         for (unsigned i = 0; i < state_.bounds.cpus; i++)
             cpu(state_.cpus[cpus_[i]]);
         for (unsigned i = 0; i < state_.bounds.pages; i++)
@@ -59,7 +61,7 @@ private:
 
     void page_name(u8 page) { byte(page == none ? none : page_names_[page]); }
 
-    void claim(u8 packed) { byte(packed == packed_free ? packed : rename_claim(packed)); }
+    void claim(u8 packed) { byte(holds_page(packed) ? rename_claim(packed) : packed); }
 
     unsigned rename_claim(u8 packed) {
         tiered_claim renamed = unpack(packed);
@@ -176,7 +178,7 @@ private:
             const Frame& frame = state_.frames[order_[i]];
 
             byte(static_cast<u8>(frame.use));
-            byte(frame.pins);
+            byte(frame.pins | frame.condemned << 7);
             word(frame.primary);
             word(frame.shadow);
             contents(frame.data[0]);
@@ -203,6 +205,7 @@ private:
         id_mask(page, promise.now);
         id_mask(page, promise.acknowledged);
         id_mask(page, promise.undurable);
+        byte(promise.may_fail);
         for (unsigned i = 0; i < state_.bounds.cpus; i++)
             id_mask(page, promise.flushing[cpus_[i]]);
         std::array<Mask, max_ids> by_name{};

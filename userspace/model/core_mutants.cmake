@@ -118,6 +118,29 @@ add_core_mutant(restore-without-fence protocol.c
 [[	if (stored)
 		tiered_pm_fence();]]
 [[]])
+add_core_mutant(restore-stores-to-a-bad-shadow protocol.c
+[[copies->shadow[i] == copies->primary[i] || tiered_word_is_bad(words->bad_shadow, frame) ||]]
+[[copies->shadow[i] == copies->primary[i] ||]])
+add_core_mutant(restore-believes-a-bad-word protocol.c
+[[ ||
+		    tiered_claim_decode(copies->primary[i], frame, words->seed, words->pages, &claim))]]
+[[)]])
+add_core_mutant(store-to-a-bad-word protocol.c
+[[	if (!tiered_word_is_bad(words->bad_primary, frame))
+		tiered_pm_store]]
+[[	tiered_pm_store]])
+add_core_mutant(lost-without-flush protocol.c
+[[	flush_word(words, frame);
+	/* Whoever was told]]
+[[	/* Whoever was told]])
+add_core_mutant(lost-without-fence protocol.c
+[[older contents when the power comes back. */
+	tiered_pm_fence();]]
+[[older contents when the power comes back. */]])
+add_core_mutant(load-keeps-nothing-lost load.c
+[[	lost.state = TIERED_CLAIM_LOST;
+]]
+[[]])
 add_core_mutant(reflush-remembers-nothing protocol.c
 [[	flush_word(words, clear->unfenced_frame);
 	clear->unfenced_frame]]

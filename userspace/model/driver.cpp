@@ -73,25 +73,25 @@ bool Driver::perform(Step step, u8 first, u8 second) {
 
 u8 Driver::answer_frame(bool performed, u8 frame) {
     if (performed)
-        me_.frames.at(me_.frames_count++) = frame;
+        note_frame(frame);
     return me_.frames[frames_read_++];
 }
 
 u8 Driver::answer_value(bool performed, u8 value) {
     if (performed)
-        me_.values.at(me_.values_count++) = value;
+        note_value(value);
     return me_.values[values_read_++];
 }
 
 u8 Driver::answer_claim(bool performed, u8 claim) {
     if (performed)
-        me_.claims.at(me_.claims_count++) = claim;
+        note_claim(claim);
     return me_.claims[claims_read_++];
 }
 
 u8 Driver::answer_number(bool performed, u8 number) {
     if (performed)
-        me_.numbers.at(me_.numbers_count++) = number;
+        note_number(number);
     return me_.numbers[numbers_read_++];
 }
 
@@ -113,7 +113,7 @@ u8 Driver::allocate() {
     u8 frame = none;
 
     for (u8 f = 0; now && f < state_.bounds.frames && frame == none; f++)
-        if (state_.frames[f].use == FrameUse::free)
+        if (state_.frames[f].use == FrameUse::free && !state_.is_damaged(Damage::data, f))
             frame = f;
     if (now && frame != none)
         state_.frames[frame].use = FrameUse::used;
@@ -137,6 +137,8 @@ void Driver::store_data(u8 frame, u8 value) {
 u8 Driver::read_frame(u8 frame) {
     const bool now = perform(Step::read_frame, frame);
 
+    if (now && state_.is_damaged(Damage::data, frame))
+        return answer_value(true, failed);
     return answer_value(now, now ? frame_contents(state_.frames[frame]) : none);
 }
 
@@ -152,8 +154,12 @@ void Driver::to_free(u8 frame) {
 
 // Nobody may see what it held: a claim on it from now on must bring new data.
 void Driver::release(u8 frame) {
-    state_.frames[frame].use = FrameUse::free;
-    for (Cell& half : state_.frames[frame].data)
+    Frame& f = state_.frames[frame];
+    const bool damaged = state_.damage != Damage::nothing && state_.damaged_frame == frame;
+    const bool usable = !f.condemned && (!damaged || has_fault(Mutant::load_frees_bad_words));
+
+    f.use = usable ? FrameUse::free : FrameUse::retired;
+    for (Cell& half : f.data)
         half.reset(garbage);
 }
 
@@ -167,22 +173,21 @@ void Driver::unpin(u8 frame) {
         state_.frames[frame].pins--;
 }
 
-unsigned Driver::take_limbo(std::array<u32, max_frames>& frames) {
+FrameList Driver::take_limbo() {
     const bool now = perform(Step::take_limbo);
-    std::array<u8, max_frames> taken{};
-    unsigned count = 0;
+    FrameList list;
 
     for (u8 f = 0; now && f < state_.bounds.frames; f++) {
         const bool read = state_.frames[f].pins && !has_fault(Mutant::recycle_ignores_readers);
         if (state_.frames[f].use != FrameUse::limbo || read)
             continue;
         state_.frames[f].use = FrameUse::settling;
-        taken[count++] = f;
+        list.frames[list.count++] = f;
     }
-    count = answer_number(now, static_cast<u8>(count));
-    for (unsigned i = 0; i < count; i++)
-        frames[i] = answer_frame(now, taken[i]);
-    return count;
+    list.count = answer_number(now, static_cast<u8>(list.count));
+    for (unsigned i = 0; i < list.count; i++)
+        list.frames[i] = answer_frame(now, list.frames[i]);
+    return list;
 }
 
 Holder Driver::holder(u8 page) {
@@ -211,12 +216,11 @@ tiered_clear Driver::load_clear(u8 page) {
     const bool now = perform(Step::load_clear, page);
     const u8 frame = answer_frame(now, state_.stripe(page).unfenced_frame);
 
-    return {frame == none ? TIERED_NO_FRAME : frame};
+    return {frame == none ? TIERED_NO_FRAME : word_number(frame)};
 }
 
 void Driver::store_clear(u8 page, const tiered_clear& clear) {
-    const u8 frame =
-        clear.unfenced_frame == TIERED_NO_FRAME ? none : static_cast<u8>(clear.unfenced_frame);
+    const u8 frame = frame_of_word(clear.unfenced_frame);
 
     if (perform(Step::store_clear, page, frame))
         state_.stripe(page).unfenced_frame = frame;
@@ -224,31 +228,76 @@ void Driver::store_clear(u8 page, const tiered_clear& clear) {
 
 void Driver::publish(u8 page, u8 frame, const tiered_claim& claim) {
     tiered_clear clear = load_clear(page);
+    const tiered_words map = words();
 
-    tiered_claim_publish(&word_map(state_.bounds).words(), &clear, frame, claim);
+    tiered_claim_publish(&map, &clear, word_number(frame), claim);
     store_clear(page, clear);
 }
 
 void Driver::supersede(u8 page, u8 frame) {
     tiered_clear clear = load_clear(page);
+    const tiered_words map = words();
 
-    tiered_claim_supersede(&word_map(state_.bounds).words(), &clear, frame);
+    tiered_claim_supersede(&map, &clear, word_number(frame));
     store_clear(page, clear);
 }
 
 void Driver::withdraw(u8 page, u8 frame) {
     tiered_clear clear = load_clear(page);
+    const tiered_words map = words();
 
-    tiered_claim_withdraw(&word_map(state_.bounds).words(), &clear, frame);
+    tiered_claim_withdraw(&map, &clear, word_number(frame));
     store_clear(page, clear);
 }
 
 void Driver::mark_clean(u8 frame, const tiered_claim& claim) {
-    tiered_claim_mark_clean(&word_map(state_.bounds).words(), frame, claim);
+    const tiered_words map = words();
+
+    tiered_claim_mark_clean(&map, word_number(frame), claim);
 }
 
-void Driver::settle(const std::array<u32, max_frames>& frames, unsigned count) {
-    tiered_claims_settle(&word_map(state_.bounds).words(), frames.data(), count);
+void Driver::mark_lost(u8 frame, const tiered_claim& claim) {
+    const tiered_words map = words();
+
+    tiered_claim_mark_lost(&map, word_number(frame), claim);
+}
+
+void Driver::retire(u8 frame) {
+    const tiered_words map = words();
+
+    tiered_claim_retire(&map, word_number(frame));
+    to_free(frame);
+}
+
+void Driver::settle(const FrameList& list) {
+    const tiered_words map = words();
+    std::array<u32, max_frames> numbers{};
+
+    for (unsigned i = 0; i < list.count; i++)
+        numbers[i] = word_number(list.frames[i]);
+    tiered_claims_settle(&map, numbers.data(), list.count);
+}
+
+void Driver::condemn(u8 frame) {
+    if (perform(Step::condemn, frame))
+        state_.frames[frame].condemned = true;
+}
+
+bool Driver::condemned(u8 frame) {
+    const bool now = perform(Step::is_condemned, frame);
+
+    return answer_number(now, now && state_.frames[frame].condemned);
+}
+
+bool Driver::data_readable(u8 frame) {
+    const bool now = perform(Step::is_readable, frame);
+
+    return answer_number(now, now && !state_.is_damaged(Damage::data, frame));
+}
+
+void Driver::noticed_bad(u8 page) {
+    if (perform(Step::noticed_bad, page))
+        state_.noticed = true;
 }
 
 bool Driver::home_busy(u8 page) {
@@ -360,6 +409,7 @@ void Driver::acknowledge_durable(u8 page, u8 value) {
         return;
     state_.pages[page].promise.acknowledge(value);
     state_.pages[page].promise.make_durable(value_id(value));
+    state_.pages[page].promise.may_fail = false;
 }
 
 void Driver::begin_flush() {
@@ -394,9 +444,38 @@ void Driver::index_loaded(const Loaded& loaded) {
         state_.pages[p].holder = loaded.pages[p].frame;
         state_.pages[p].claim = loaded.pages[p].claim;
     }
-    for (u8 f = 0; f < state_.bounds.frames; f++)
+    for (u8 f = 0; f < state_.bounds.frames; f++) {
         if (loaded.found[f] == TIERED_FOUND_FREE)
             release(f);
+        if (loaded.found[f] == TIERED_FOUND_RETIRED)
+            state_.frames[f].use = FrameUse::retired;
+    }
+}
+
+// What was never to be freed for use again when its page leaves it.
+void Driver::condemn_loaded(const Loaded& loaded) {
+    for (unsigned p = 0; p < state_.bounds.pages; p++) {
+        const u8 f = loaded.pages[p].frame;
+        const bool bad_word =
+            state_.is_damaged(Damage::primary, f) || state_.is_damaged(Damage::shadow, f);
+
+        if (f != none && (is_lost(loaded, p) || bad_word))
+            state_.frames[f].condemned = true;
+    }
+}
+
+// What is lost for a damaged word has only a shadow to say so.
+unsigned Driver::log_lost(const Loaded& loaded) {
+    unsigned count = 0;
+
+    for (unsigned p = 0; p < state_.bounds.pages; p++) {
+        if (!loaded.any_damaged || !is_lost(loaded, p) || has_fault(Mutant::load_forgets_the_lost))
+            continue;
+        note_frame(loaded.pages[p].frame);
+        note_claim(loaded.pages[p].claim);
+        count++;
+    }
+    return count;
 }
 
 unsigned Driver::log_old_shadows(const Image& image) {
@@ -405,8 +484,8 @@ unsigned Driver::log_old_shadows(const Image& image) {
     for (u8 f = 0; f < state_.bounds.frames; f++) {
         if (image.primary[f] == image.shadow[f] || has_fault(Mutant::load_keeps_old_shadows))
             continue;
-        answer_frame(true, f);
-        answer_claim(true, image.primary[f]);
+        note_frame(f);
+        note_claim(image.primary[f]);
         count++;
     }
     return count;
@@ -416,9 +495,12 @@ unsigned Driver::log_losers(const Loaded& loaded) {
     unsigned count = 0;
 
     for (u8 f = 0; f < state_.bounds.frames; f++) {
-        if (loaded.found[f] != TIERED_FOUND_LOSER || has_fault(Mutant::load_keeps_losers))
+        const bool damaged = loaded.damaged[f] != none;
+
+        if (loaded.found[f] != TIERED_FOUND_LOSER || has_fault(Mutant::load_keeps_losers) ||
+            (damaged && has_fault(Mutant::load_keeps_damaged_losers)))
             continue;
-        answer_frame(true, f);
+        note_frame(f);
         count++;
     }
     return count;
@@ -431,16 +513,19 @@ void Driver::begin_close() {
 
 void Driver::settle_clear(u8 page) {
     tiered_clear clear = load_clear(page);
+    const tiered_words map = words();
 
-    tiered_clear_settle(&word_map(state_.bounds).words(), &clear);
+    tiered_clear_settle(&map, &clear);
     store_clear(page, clear);
 }
 
 void Driver::forget() {
     if (!perform(Step::forget))
         return;
-    for (Frame& frame : state_.frames)
+    for (Frame& frame : state_.frames) {
         frame.use = FrameUse::used;
+        frame.condemned = false;
+    }
     for (Page& page : state_.pages) {
         page.holder = none;
         page.claim = packed_free;
@@ -454,17 +539,14 @@ Scan Driver::load_words() {
     const bool now = perform(Step::load_words);
 
     if (now) {
-        Image image;
-        for (unsigned f = 0; f < state_.bounds.frames; f++) {
-            image.primary[f] = state_.frames[f].primary.newest();
-            image.shadow[f] = state_.frames[f].shadow.newest();
-        }
+        const Image image = newest_image(state_);
         const Loaded loaded = load_image(state_.bounds, image, ScanOrder::ascending);
 
         index_loaded(loaded);
-        answer_number(true, static_cast<u8>(log_old_shadows(image)));
-        answer_number(true, static_cast<u8>(log_losers(loaded)));
-        frames_read_ = claims_read_ = numbers_read_ = 0;
+        condemn_loaded(loaded);
+        note_number(static_cast<u8>(log_old_shadows(image)));
+        note_number(static_cast<u8>(log_lost(loaded)));
+        note_number(static_cast<u8>(log_losers(loaded)));
     }
     Scan scan;
     const unsigned old_shadows = answer_number(false, none);
@@ -473,15 +555,19 @@ Scan Driver::load_words() {
         const u8 frame = answer_frame(false, none);
         scan.shadows_to_restore.set_differing(frame, answer_claim(false, none));
     }
-    scan.losers_count = answer_number(false, none);
-    for (unsigned i = 0; i < scan.losers_count; i++)
-        scan.losers[i] = answer_frame(false, none);
+    scan.lost_count = answer_number(false, none);
+    for (unsigned i = 0; i < scan.lost_count; i++) {
+        const u8 frame = answer_frame(false, none);
+        scan.lost[i] = {frame, unpack(answer_claim(false, none))};
+    }
+    scan.losers.count = answer_number(false, none);
+    for (unsigned i = 0; i < scan.losers.count; i++)
+        scan.losers.frames[i] = answer_frame(false, none);
     return scan;
 }
 
 void Driver::restore_shadows(const Scan& scan) {
-    const tiered_words words = word_map(state_.bounds).readable(scan.shadows_to_restore);
-
+    const tiered_words words = word_map(state_.bounds).readable(state_, scan.shadows_to_restore);
     const tiered_word_copies copies{
         .primary = words.primary, .shadow = words.shadow, .first = 0, .count = words.frames};
 
@@ -491,12 +577,12 @@ void Driver::restore_shadows(const Scan& scan) {
 // The load works on an idle volume: no stripe remembers anything for it.
 void Driver::clear_loser(u8 frame) {
     tiered_clear clear{TIERED_NO_FRAME};
-    const tiered_words& words = word_map(state_.bounds).words();
+    const tiered_words map = words();
 
     if (has_fault(Mutant::load_clears_without_fence))
-        tiered_claim_supersede(&words, &clear, frame);
+        tiered_claim_supersede(&map, &clear, word_number(frame));
     else
-        tiered_claim_withdraw(&words, &clear, frame);
+        tiered_claim_withdraw(&map, &clear, word_number(frame));
     to_free(frame);
 }
 
@@ -509,29 +595,37 @@ void Driver::rely_on_what_is_read() {
     if (!perform(Step::rely_on_what_is_read))
         return;
     for (unsigned p = 0; p < state_.bounds.pages; p++) {
-        const Mask seen = bit(value_id(state_.visible(p)));
+        const u8 value = state_.visible(p);
+        const Mask seen = value == failed ? Mask{0} : bit(value_id(value));
+        Promise& promise = state_.pages[p].promise;
 
-        state_.pages[p].promise = Promise{.after_crash = seen, .now = seen, .acknowledged = seen};
+        promise = Promise{.after_crash = seen,
+                          .now = seen,
+                          .acknowledged = seen,
+                          .may_fail = promise.may_fail && value == failed};
     }
 }
 
 void Driver::pm_store(const __le64* word, __le64 value) {
-    const u32 frame = word_map(state_.bounds).frame(word);
+    const WordMap& map = word_map(state_.bounds);
+    const u8 frame = map.frame(word);
+    const bool shadow = map.is_shadow(word);
     tiered_claim claim;
 
-    if (tiered_claim_decode(value, frame, volume_seed, state_.bounds.pages, &claim))
+    if (tiered_claim_decode(value, word_number(frame), volume_seed, state_.bounds.pages, &claim))
         throw Violation(fmt::format("frame {} gets a word that does not decode", frame));
-    if (perform(word_map(state_.bounds).is_shadow(word) ? Step::pm_store_shadow : Step::pm_store,
-                static_cast<u8>(frame), pack(claim)))
-        word_map(state_.bounds).cell(state_, word).store(pack(claim));
+    if (state_.is_damaged(shadow ? Damage::shadow : Damage::primary, frame))
+        throw Violation(fmt::format("a word of frame {} that cannot be read is stored", frame));
+    if (perform(shadow ? Step::pm_store_shadow : Step::pm_store, frame, pack(claim)))
+        map.cell(state_, word).store(pack(claim));
 }
 
 void Driver::pm_store_around(const __le64* word, __le64 value) {
-    const u32 frame = word_map(state_.bounds).frame(word);
+    const u8 frame = word_map(state_.bounds).frame(word);
     tiered_claim claim;
 
-    tiered_claim_decode(value, frame, volume_seed, state_.bounds.pages, &claim);
-    if (!perform(Step::pm_store_around, static_cast<u8>(frame), pack(claim)))
+    tiered_claim_decode(value, word_number(frame), volume_seed, state_.bounds.pages, &claim);
+    if (!perform(Step::pm_store_around, frame, pack(claim)))
         return;
     Cell& cell = word_map(state_.bounds).cell(state_, word);
 
@@ -543,8 +637,7 @@ void Driver::pm_store_around(const __le64* word, __le64 value) {
 void Driver::pm_flush(const __le64* word) {
     const WordMap& map = word_map(state_.bounds);
 
-    if (perform(map.is_shadow(word) ? Step::pm_flush_shadow : Step::pm_flush,
-                static_cast<u8>(map.frame(word))))
+    if (perform(map.is_shadow(word) ? Step::pm_flush_shadow : Step::pm_flush, map.frame(word)))
         map.cell(state_, word).flush(cpu_);
 }
 

@@ -54,12 +54,17 @@ enum class Step : u8 {
     begin_flush,
     end_flush,
     take_limbo,
+    condemn,
+    is_condemned,
+    is_readable,
+    noticed_bad,
     begin_close,
     load_words,
     forget,
     opened,
     rely_on_what_is_read,
     crash,
+    go_bad,
 };
 
 // Where another CPU may come in between.
@@ -82,11 +87,17 @@ struct Holder {
     tiered_claim claim;
 };
 
+struct FrameList {
+    std::array<u8, max_frames> frames{};
+    unsigned count = 0;
+};
+
 // What the scan of the words leaves to be put right before any I/O.
 struct Scan {
     WordImage shadows_to_restore;
-    std::array<u8, max_frames> losers{};
-    unsigned losers_count = 0;
+    std::array<Holder, max_frames> lost{}; // by a damaged word
+    unsigned lost_count = 0;
+    FrameList losers;
 };
 
 class Driver {
@@ -107,7 +118,10 @@ public:
     void to_free(u8 frame);
     void pin(u8 frame);
     void unpin(u8 frame);
-    unsigned take_limbo(std::array<u32, max_frames>& frames);
+    FrameList take_limbo(); // frames that nobody reads
+    void condemn(u8 frame);
+    bool condemned(u8 frame);
+    bool data_readable(u8 frame);
 
     Holder holder(u8 page);
     void set_holder(u8 page, u8 frame, const tiered_claim& claim);
@@ -117,7 +131,9 @@ public:
     void supersede(u8 page, u8 frame);
     void withdraw(u8 page, u8 frame);
     void mark_clean(u8 frame, const tiered_claim& claim);
-    void settle(const std::array<u32, max_frames>& frames, unsigned count);
+    void mark_lost(u8 frame, const tiered_claim& claim);
+    void retire(u8 frame);
+    void settle(const FrameList& list);
 
     bool home_busy(u8 page);
     void begin_home_write(u8 page);
@@ -132,6 +148,9 @@ public:
     bool home_unflushed(u8 page);
     bool any_home_unflushed();
     void mark_unflushed(u8 page);
+
+    // From here on, clearing the bad block must not bring anything else to light.
+    void noticed_bad(u8 page);
 
     // What the user sees: a write starts, ends, is durable.
     u8 begin_write(u8 page);
@@ -160,12 +179,19 @@ public:
 private:
     bool perform(Step step, u8 first = none, u8 second = none);
     bool pauses_before(Step step) const;
+    void note_frame(u8 frame) { me_.frames.at(me_.frames_count++) = frame; }
+    void note_value(u8 value) { me_.values.at(me_.values_count++) = value; }
+    void note_claim(u8 claim) { me_.claims.at(me_.claims_count++) = claim; }
+    void note_number(u8 number) { me_.numbers.at(me_.numbers_count++) = number; }
     u8 answer_frame(bool performed, u8 frame);
     u8 answer_value(bool performed, u8 value);
     u8 answer_claim(bool performed, u8 claim);
     u8 answer_number(bool performed, u8 number);
     void release(u8 frame);
+    tiered_words words() const { return word_map(state_.bounds).words(state_); }
     void index_loaded(const Loaded& loaded);
+    void condemn_loaded(const Loaded& loaded);
+    unsigned log_lost(const Loaded& loaded);
     unsigned log_old_shadows(const Image& image);
     unsigned log_losers(const Loaded& loaded);
     tiered_clear load_clear(u8 page);

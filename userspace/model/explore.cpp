@@ -11,8 +11,22 @@ namespace {
 constexpr uint64_t left_mask = 15; // the low bits of a slot
 
 constexpr std::array page_operations{Op::write_fast, Op::fill_clean, Op::bypass_write,
-                                     Op::writeback,  Op::evict,      Op::discard};
+                                     Op::writeback,  Op::evict,      Op::discard,
+                                     Op::meet_bad};
 constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen};
+
+// Now or after a crash now.
+bool may_be_dirty(const Cell& word) {
+    for (unsigned i = 0; i < word.count; i++)
+        if (unpack(word.values[i]).state == TIERED_CLAIM_DIRTY)
+            return true;
+    return false;
+}
+
+// States with different numbers of crashes still to come are different.
+uint64_t with_crashes(uint64_t hash, unsigned crashes) {
+    return hash + crashes * 0x9e3779b97f4a7c15ull;
+}
 
 } // namespace
 
@@ -113,8 +127,7 @@ void Explorer::reach(const State& state, unsigned left, unsigned crashes) {
 }
 
 void Explorer::visit(const State& state, unsigned left, unsigned crashes) {
-    // States with different numbers of crashes still to come are different.
-    if (!visited_.improves(canonical_hash(state) + crashes * 0x9e3779b97f4a7c15ull, left))
+    if (!visited_.improves(with_crashes(canonical_hash(state), crashes), left))
         return;
     figures_.longest = std::max(figures_.longest, ++depth_);
     look_at(state, left, crashes);
@@ -127,6 +140,7 @@ void Explorer::look_at(const State& state, unsigned left, unsigned crashes) {
     figures_.states = visited_.size();
     check_reads(state);
     crash(state, left, crashes);
+    go_bad(state, left, crashes);
     for (unsigned cpu = 0; cpu < state.bounds.cpus; cpu++) {
         if (state.cpus[cpu].op != Op::idle)
             continue_operation(state, cpu, left, crashes);
@@ -160,6 +174,26 @@ void Explorer::start_operations(const State& state, unsigned cpu, unsigned left,
         start(op, 0, none);
 }
 
+// The data of a frame that holds a page go bad, all at once and out of nothing.
+void Explorer::go_bad(const State& state, unsigned left, unsigned crashes) {
+    if (!state.bounds.damage || state.went_bad || state.opening)
+        return;
+    for (unsigned p = 0; p < state.bounds.pages; p++) {
+        const Page& page = state.pages[p];
+
+        if (page.holder == none)
+            continue;
+        State next = state;
+        next.went_bad = true;
+        next.damage = Damage::data;
+        next.damaged_frame = page.holder;
+        next.pages[p].promise.may_fail = may_be_dirty(state.frames[page.holder].primary);
+        trace_.push_back({none, Op::idle, none, Step::go_bad, page.holder, none});
+        reach(next, left, crashes);
+        trace_.pop_back();
+    }
+}
+
 void Explorer::step(State state, unsigned cpu, unsigned left, unsigned crashes) {
     const size_t before = trace_.size();
 
@@ -177,7 +211,7 @@ void Explorer::crash(const State& state, unsigned left, unsigned crashes) {
         figures_.images += check_crashes(view);
         figures_.crash_points = checked_.size();
     }
-    if (!crashes || !restarted_.improves(hash + crashes, left))
+    if (!crashes || !restarted_.improves(with_crashes(hash, crashes), left))
         return;
     const size_t before = trace_.size();
 

@@ -61,15 +61,19 @@ bool violates(const Scenario& scenario, Explorer::Clock::time_point deadline) {
 
 // Explores with one operation and no crash on the way, then with more and more, so that the first
 // violation found needs the fewest.
-bool find_violation(Scenario scenario, Explorer::Clock::time_point deadline) {
-    const bool bounded = scenario.operations != any_number;
-    const unsigned operations = bounded ? scenario.operations : most_operations;
-    const unsigned crashes = bounded ? scenario.crashes : 2;
+bool find_violation(const std::vector<Scenario>& scenarios, Explorer::Clock::time_point deadline) {
+    for (unsigned operations = 1; operations <= most_operations; operations++)
+        for (unsigned crashes = 0; crashes <= 2; crashes++)
+            for (Scenario scenario : scenarios) {
+                const bool bounded = scenario.operations != any_number;
 
-    for (scenario.operations = 1; scenario.operations <= operations; scenario.operations++)
-        for (scenario.crashes = 0; scenario.crashes <= crashes; scenario.crashes++)
-            if (violates(scenario, deadline))
-                return true;
+                if (bounded && (operations > scenario.operations || crashes > scenario.crashes))
+                    continue;
+                scenario.operations = operations;
+                scenario.crashes = crashes;
+                if (violates(scenario, deadline))
+                    return true;
+            }
     return false;
 }
 
@@ -80,7 +84,7 @@ bool explore(const Scenario& scenario, Explorer::Clock::time_point deadline) {
     try {
         explorer.run();
     } catch (const Violation&) {
-        return !find_violation(scenario, deadline);
+        return !find_violation({scenario}, deadline);
     }
     const std::chrono::duration<double> taken = Explorer::Clock::now() - begin;
     fmt::print("{}\n", figures_text(scenario, explorer.figures(), taken.count()));
@@ -93,8 +97,7 @@ int run(const Options& options) {
     const std::vector<Scenario> scenarios = chosen_scenarios(options);
 
     if (options.expect_violation) {
-        if (std::ranges::any_of(scenarios,
-                                [&](const Scenario& s) { return find_violation(s, deadline); }))
+        if (find_violation(scenarios, deadline))
             return promises_hold;
         fmt::print(stderr, "no violation was found where one was expected: the checker does not "
                            "see this fault, or it is none\n");

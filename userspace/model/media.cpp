@@ -14,7 +14,9 @@ namespace model {
 namespace {
 
 constexpr size_t area_words = 512;
-constexpr u64 unreadable_bits = 0xff00000000000000ull; // turns every CRC8 wrong
+constexpr u64 unreadable = ~0ull; // as the driver notes what it cannot read
+constexpr size_t words_size = word_number(max_frames);
+static_assert(words_size <= area_words);
 
 __le64* unreadable_area() {
     static void* const area = mmap(nullptr, 2 * area_words * sizeof(__le64), PROT_NONE,
@@ -32,14 +34,16 @@ const Codes& codes() {
         Codes made{};
         for (u32 frame = 0; frame < max_frames; frame++)
             for (unsigned packed = 0; packed < 256; packed++)
-                made[frame][packed] =
-                    tiered_claim_encode(unpack(static_cast<u8>(packed)), frame, volume_seed);
+                made[frame][packed] = packed == packed_wiped
+                                          ? unreadable
+                                          : tiered_claim_encode(unpack(static_cast<u8>(packed)),
+                                                                word_number(frame), volume_seed);
         return made;
     }();
     return all;
 }
 
-using Words = std::array<__le64, max_frames>;
+using Words = std::array<__le64, words_size>;
 
 Words readable_primary;
 Words readable_shadow;
@@ -59,20 +63,22 @@ u32 find_holder(void* context, u64 page, tiered_claim* claim) {
     if (held.frame == none)
         return TIERED_NO_FRAME;
     *claim = unpack(held.claim);
-    return held.frame;
+    return word_number(held.frame);
 }
 
 void hold(void* context, u32 frame, const tiered_claim* claim, u32) {
-    static_cast<Loaded*>(context)->pages[claim->page] = {static_cast<u8>(frame), pack(*claim)};
+    static_cast<Loaded*>(context)->pages[claim->page] = {frame_of_word(frame), pack(*claim)};
 }
 
 void found(void* context, u32 frame, tiered_found what, const tiered_claim* claim, u32) {
     auto& loaded = *static_cast<Loaded*>(context);
+    const u8 f = frame_of_word(frame);
 
-    loaded.found[frame] = what;
+    loaded.found[f] = what;
     loaded.conflict |= what == TIERED_FOUND_CONFLICT || what == TIERED_FOUND_UNKNOWN;
+    loaded.any_damaged |= what == TIERED_FOUND_DAMAGED;
     if (what == TIERED_FOUND_DAMAGED)
-        loaded.damaged = *claim;
+        loaded.damaged[f] = pack(*claim);
 }
 
 constexpr tiered_load_ops load_ops{.find = find_holder, .hold = hold, .found = found};
@@ -83,8 +89,10 @@ std::string claim_text(u8 packed) {
     static constexpr std::array states{"free", "clean", "dirty", "lost"};
     const tiered_claim claim = unpack(packed);
 
-    if (packed == packed_free)
-        return "free";
+    if (packed == packed_wiped)
+        return "wiped";
+    if (!holds_page(packed))
+        return packed == packed_retired ? "retired" : "free";
     return fmt::format("{{page {}, {}, version {}}}", claim.page, states[claim.state],
                        claim.version);
 }
@@ -93,17 +101,39 @@ WordMap::WordMap(const Bounds& bounds) {
     words_ = {.primary = unreadable_area(),
               .shadow = unreadable_area() + area_words,
               .pages = bounds.pages,
-              .frames = bounds.frames,
+              .frames = word_number(bounds.frames),
               .seed = volume_seed,
               .bad_primary = nullptr,
               .bad_shadow = nullptr};
 }
 
-tiered_words WordMap::readable(const WordImage& image) const {
+// A bitmap in which the sector of this frame's word is marked.
+const u8* bad_sector(u8 frame) {
+    static constexpr std::array<u8, max_frames> bitmaps{1, 2, 4, 8, 16, 32};
+
+    return &bitmaps.at(frame);
+}
+
+tiered_words WordMap::words(const State& state) const {
     tiered_words words = words_;
 
-    readable_primary = image.primary();
-    readable_shadow = image.shadow();
+    if (state.damage == Damage::primary)
+        words.bad_primary = bad_sector(state.damaged_frame);
+    if (state.damage == Damage::shadow)
+        words.bad_shadow = bad_sector(state.damaged_frame);
+    return words;
+}
+
+tiered_words WordMap::readable(const State& state, const WordImage& image) const {
+    tiered_words words = this->words(state);
+
+    for (unsigned f = 0; f < max_frames; f++) {
+        const u8 primary = image.differing(f);
+        const u32 at = word_number(f);
+
+        readable_primary[at] = primary == none ? 0 : codes()[f][primary];
+        readable_shadow[at] = primary == none ? 0 : codes()[f][primary] ^ 1;
+    }
     words.primary = readable_primary.data();
     words.shadow = readable_shadow.data();
     return words;
@@ -113,12 +143,13 @@ bool WordMap::is_shadow(const __le64* word) const {
     return find(readable_shadow, word) || (!find(readable_primary, word) && word >= words_.shadow);
 }
 
-u32 WordMap::frame(const __le64* word) const {
+u8 WordMap::frame(const __le64* word) const {
     if (const auto readable = find(readable_primary, word))
-        return *readable;
+        return frame_of_word(*readable);
     if (const auto readable = find(readable_shadow, word))
-        return *readable;
-    return static_cast<u32>(word - (is_shadow(word) ? words_.shadow : words_.primary));
+        return frame_of_word(*readable);
+    return frame_of_word(
+        static_cast<u32>(word - (is_shadow(word) ? words_.shadow : words_.primary)));
 }
 
 Cell& WordMap::cell(State& state, const __le64* word) const {
@@ -127,51 +158,53 @@ Cell& WordMap::cell(State& state, const __le64* word) const {
     return is_shadow(word) ? f.shadow : f.primary;
 }
 
-WordImage::WordImage() {
-    for (unsigned f = 0; f < max_frames; f++)
-        primary_[f] = shadow_[f] = codes()[f][packed_free];
-}
-
-void WordImage::set_differing(u8 frame, u8 primary) {
-    primary_[frame] = codes()[frame][primary];
-    shadow_[frame] = ~primary_[frame];
-}
-
 const WordMap& word_map(const Bounds& bounds) {
     static WordMap map(bounds);
 
-    if (map.words().frames != bounds.frames || map.words().pages != bounds.pages)
+    if (!map.is_of(bounds))
         map = WordMap(bounds);
     return map;
 }
 
+Image newest_image(const State& state) {
+    Image image;
+
+    for (unsigned f = 0; f < state.bounds.frames; f++) {
+        const Frame& frame = state.frames[f];
+
+        image.primary[f] =
+            state.is_damaged(Damage::primary, f) ? packed_wiped : frame.primary.newest();
+        image.shadow[f] =
+            state.is_damaged(Damage::shadow, f) ? packed_wiped : frame.shadow.newest();
+    }
+    return image;
+}
+
 Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order) {
-    std::array<__le64, max_frames> primary{};
-    std::array<__le64, max_frames> shadow{};
     Loaded loaded;
 
-    for (unsigned f = 0; f < bounds.frames; f++) {
-        primary[f] = codes()[f][image.primary[f]];
-        shadow[f] = codes()[f][image.shadow[f]];
-    }
-    if (image.unreadable != none)
-        primary[image.unreadable] ^= unreadable_bits;
     tiered_words words{};
     words.pages = bounds.pages;
-    words.frames = bounds.frames;
+    words.frames = word_number(bounds.frames);
     words.seed = volume_seed;
     for (u32 i = 0; i < bounds.frames; i++) {
         const u32 f = order == ScanOrder::ascending ? i : bounds.frames - 1 - i;
-        const tiered_word_copies copies{
-            .primary = &primary[f], .shadow = &shadow[f], .first = f, .count = 1};
+        const tiered_word_copies copies{.primary = &codes()[f][image.primary[f]],
+                                        .shadow = &codes()[f][image.shadow[f]],
+                                        .first = word_number(f),
+                                        .count = 1};
         tiered_load_words(&words, &copies, &load_ops, &loaded);
     }
-    if (image.unreadable != none)
-        tiered_load_damaged(image.unreadable, &loaded.damaged, &load_ops, &loaded);
+    for (unsigned f = 0; f < bounds.frames; f++) {
+        const tiered_claim claim = unpack(loaded.damaged[f]);
+
+        if (loaded.damaged[f] != none)
+            tiered_load_damaged(word_number(f), &claim, &load_ops, &loaded);
+    }
     return loaded;
 }
 
-bool is_refused(const Loaded& loaded, unsigned page) {
+bool is_lost(const Loaded& loaded, unsigned page) {
     const Loaded::Held& held = loaded.pages[page];
 
     return held.frame != none && unpack(held.claim).state == TIERED_CLAIM_LOST;

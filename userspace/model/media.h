@@ -12,19 +12,29 @@ namespace model {
 
 constexpr u8 volume_seed = 0x5a;
 
+// One word a sector, so that each frame's word can go bad for itself.
+constexpr u32 word_number(unsigned frame) {
+    return frame * static_cast<u32>(TIERED_WORDS_PER_SECTOR);
+}
+constexpr u8 frame_of_word(u32 number) {
+    return number == TIERED_NO_FRAME ? none : static_cast<u8>(number / TIERED_WORDS_PER_SECTOR);
+}
+
 std::string claim_text(u8 packed);
 
 // Words that the load left to tiered_shadows_restore(), which alone reads words.
 class WordImage {
 public:
-    WordImage();
-    void set_differing(u8 frame, u8 primary);
-    const std::array<__le64, max_frames>& primary() const { return primary_; }
-    const std::array<__le64, max_frames>& shadow() const { return shadow_; }
+    void set_differing(u8 frame, u8 primary) { differing_[frame] = primary; }
+    // The word of a frame whose shadow is to be looked at, or `none`.
+    u8 differing(unsigned frame) const { return differing_[frame]; }
 
 private:
-    std::array<__le64, max_frames> primary_;
-    std::array<__le64, max_frames> shadow_;
+    std::array<u8, max_frames> differing_ = [] {
+        std::array<u8, max_frames> all{};
+        all.fill(none);
+        return all;
+    }();
 };
 
 // Words stand for cells. The protocol may name them and cannot read them: then what it does can
@@ -32,12 +42,16 @@ private:
 class WordMap {
 public:
     explicit WordMap(const Bounds& bounds);
-    const tiered_words& words() const { return words_; }
+    bool is_of(const Bounds& bounds) const {
+        return words_.frames == word_number(bounds.frames) && words_.pages == bounds.pages;
+    }
+    // With what `state` says of unreadable sectors.
+    tiered_words words(const State& state) const;
     // The same words at addresses where `image` can be read.
-    tiered_words readable(const WordImage& image) const;
+    tiered_words readable(const State& state, const WordImage& image) const;
     // The cell behind an address that the protocol passed.
     Cell& cell(State& state, const __le64* word) const;
-    u32 frame(const __le64* word) const;
+    u8 frame(const __le64* word) const;
     bool is_shadow(const __le64* word) const;
 
 private:
@@ -46,11 +60,10 @@ private:
 
 const WordMap& word_map(const Bounds& bounds);
 
-// The words of one crash image, packed.
+// The words of one crash image, packed; what cannot be read is wiped.
 struct Image {
     std::array<u8, max_frames> primary{};
     std::array<u8, max_frames> shadow{};
-    u8 unreadable = none; // the frame whose primary word is bad
 };
 
 // What the real load made of an image.
@@ -62,16 +75,24 @@ struct Loaded {
     };
     std::array<Held, max_pages> pages{};
     std::array<tiered_found, max_frames> found{};
-    tiered_claim damaged{}; // what the shadow of the unreadable frame says
+    // What the shadows of damaged words say, or `none`.
+    std::array<u8, max_frames> damaged = [] {
+        std::array<u8, max_frames> all{};
+        all.fill(none);
+        return all;
+    }();
+    bool any_damaged = false;
     bool conflict = false;
 };
 
 enum class ScanOrder { ascending, descending };
 
+// The words as they are now.
+Image newest_image(const State& state);
 Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order);
 
-// Whether the page answers EIO: the shadow of an unreadable word may speak of contents that are
-// newer than those found.
-bool is_refused(const Loaded& loaded, unsigned page);
+// Whether the page answers EIO: its contents are lost, or the shadow of a damaged word may speak of
+// contents that are newer than those found.
+bool is_lost(const Loaded& loaded, unsigned page);
 
 } // namespace model

@@ -56,6 +56,18 @@ constexpr std::array names{
                "the load does not flush what the disk still had in its cache"},
     MutantName{Mutant::close_forgets_clears, "close-forgets-clears",
                "closing does not complete the clears that the stripes remember"},
+    MutantName{Mutant::load_forgets_the_lost, "load-forgets-the-lost",
+               "the load does not mark what is lost for a damaged word"},
+    MutantName{Mutant::load_keeps_damaged_losers, "load-keeps-damaged-losers",
+               "the load leaves the shadow of a damaged word by which nothing is lost"},
+    MutantName{Mutant::load_frees_bad_words, "load-frees-bad-words",
+               "the load gives out free frames whose words are bad"},
+    MutantName{Mutant::bad_dirty_page_is_dropped, "bad-dirty-page-is-dropped",
+               "a bad frame's page is read from home though it was dirty"},
+    MutantName{Mutant::lost_page_is_marked_clean, "lost-page-is-marked-clean",
+               "a write-back marks its frame clean though it went bad meanwhile"},
+    MutantName{Mutant::retire_before_settle, "retire-before-settle",
+               "a frame is retired before its clear is durable"},
 };
 
 } // namespace

@@ -34,6 +34,12 @@ enum class Mutant {
     load_keeps_old_shadows,
     load_without_disk_flush,
     close_forgets_clears,
+    load_forgets_the_lost,
+    load_keeps_damaged_losers,
+    load_frees_bad_words,
+    bad_dirty_page_is_dropped,
+    lost_page_is_marked_clean,
+    retire_before_settle,
 };
 
 struct MutantName {

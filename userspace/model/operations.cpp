@@ -99,6 +99,57 @@ void flush(Driver& driver) {
     driver.end_flush();
 }
 
+void clear_holder(Driver& driver, u8 page) {
+    const Holder old = driver.holder(page);
+
+    if (old.frame == none)
+        return;
+    driver.withdraw(page, old.frame);
+    driver.remove_holder(page);
+    driver.to_limbo(old.frame);
+}
+
+void lose(Driver& driver, u8 page, const Holder& bad) {
+    tiered_claim lost = bad.claim;
+
+    driver.mark_lost(bad.frame, lost);
+    lost.state = TIERED_CLAIM_LOST;
+    driver.set_holder(page, bad.frame, lost);
+}
+
+// The frame of a page turns out to be bad: what is clean is read from home from now on, what is
+// dirty is lost.
+void meet_bad(Driver& driver, u8 page) {
+    driver.lock(page);
+    const Holder bad = driver.holder(page);
+    if (bad.frame == none || bad.claim.state == TIERED_CLAIM_LOST ||
+        driver.data_readable(bad.frame))
+        return driver.unlock(page);
+    driver.condemn(bad.frame);
+    if (bad.claim.state == TIERED_CLAIM_CLEAN || has_fault(Mutant::bad_dirty_page_is_dropped))
+        clear_holder(driver, page);
+    else
+        lose(driver, page, bad);
+    driver.noticed_bad(page);
+    driver.unlock(page);
+}
+
+void mark_clean(Driver& driver, u8 page, const Holder& dirty) {
+    tiered_claim clean = dirty.claim;
+
+    driver.mark_clean(dirty.frame, clean);
+    clean.state = TIERED_CLAIM_CLEAN;
+    driver.set_holder(page, dirty.frame, clean);
+}
+
+void end_writeback(Driver& driver, u8 page, u8 frame) {
+    driver.lock(page);
+    driver.unpin(frame);
+    driver.end_home_write(page);
+    driver.note_event(page);
+    driver.unlock(page);
+}
+
 // Copies a dirty frame to its home and marks it clean.
 void writeback(Driver& driver, u8 page) {
     driver.lock(page);
@@ -111,19 +162,24 @@ void writeback(Driver& driver, u8 page) {
     driver.pin(dirty.frame);
     driver.unlock(page);
 
-    driver.disk_write(page, driver.read_frame(dirty.frame));
+    const u8 contents = driver.read_frame(dirty.frame);
+    if (contents == failed) {
+        end_writeback(driver, page, dirty.frame);
+        return meet_bad(driver, page);
+    }
+    driver.disk_write(page, contents);
     if (!has_fault(Mutant::writeback_without_disk_flush))
         driver.disk_flush();
 
     driver.lock(page);
-    const bool still_holder = driver.holder(page).frame == dirty.frame;
-    if (still_holder || has_fault(Mutant::mark_clean_without_holder_check)) {
-        tiered_claim clean = dirty.claim;
-
-        driver.mark_clean(dirty.frame, clean);
-        clean.state = TIERED_CLAIM_CLEAN;
-        driver.set_holder(page, dirty.frame, clean);
-    }
+    const Holder now = driver.holder(page);
+    const bool went_bad =
+        now.claim.state == TIERED_CLAIM_LOST && !has_fault(Mutant::lost_page_is_marked_clean);
+    if (now.frame == dirty.frame && went_bad)
+        // After it was copied: nothing is lost after all.
+        clear_holder(driver, page);
+    else if (now.frame == dirty.frame || has_fault(Mutant::mark_clean_without_holder_check))
+        mark_clean(driver, page, dirty);
     driver.unpin(dirty.frame);
     driver.end_home_write(page);
     driver.note_event(page);
@@ -146,16 +202,6 @@ void evict(Driver& driver, u8 page) {
     driver.remove_holder(page);
     driver.to_limbo(clean.frame);
     driver.unlock(page);
-}
-
-void clear_holder(Driver& driver, u8 page) {
-    const Holder old = driver.holder(page);
-
-    if (old.frame == none)
-        return;
-    driver.withdraw(page, old.frame);
-    driver.remove_holder(page);
-    driver.to_limbo(old.frame);
 }
 
 // While zeroes are on their way home, no clean claim may stand: it says that the home is the same.
@@ -194,20 +240,35 @@ void discard(Driver& driver, u8 page) {
     driver.unlock(page);
 }
 
-// Makes frames in limbo free again, on whichever CPU.
-void recycle(Driver& driver) {
-    std::array<u32, max_frames> frames{};
-    const unsigned count = driver.take_limbo(frames);
+void retire_condemned(Driver& driver, const FrameList& list) {
+    for (unsigned i = 0; i < list.count; i++)
+        if (driver.condemned(list.frames[i]))
+            driver.retire(list.frames[i]);
+}
 
+// Makes frames in limbo free again, or takes them out of use, on whichever CPU.
+void recycle(Driver& driver) {
+    const FrameList list = driver.take_limbo();
+
+    if (has_fault(Mutant::retire_before_settle))
+        retire_condemned(driver, list);
     if (!has_fault(Mutant::recycle_without_settle))
-        driver.settle(frames, count);
-    for (unsigned i = 0; i < count; i++)
-        driver.to_free(static_cast<u8>(frames[i]));
+        driver.settle(list);
+    if (!has_fault(Mutant::retire_before_settle))
+        retire_condemned(driver, list);
+    for (unsigned i = 0; i < list.count; i++)
+        if (!driver.condemned(list.frames[i]))
+            driver.to_free(list.frames[i]);
+}
+
+void mark_lost(Driver& driver, const Scan& scan) {
+    for (unsigned i = 0; i < scan.lost_count; i++)
+        driver.mark_lost(scan.lost[i].frame, scan.lost[i].claim);
 }
 
 void clear_losers(Driver& driver, const Scan& scan) {
-    for (unsigned i = 0; i < scan.losers_count; i++)
-        driver.clear_loser(scan.losers[i]);
+    for (unsigned i = 0; i < scan.losers.count; i++)
+        driver.clear_loser(scan.losers.frames[i]);
 }
 
 // What is on media becomes the index. Shadows first: while the shadow of a winner is old, its loser
@@ -218,6 +279,7 @@ void load(Driver& driver) {
     if (has_fault(Mutant::load_clears_losers_first))
         clear_losers(driver, scan);
     driver.restore_shadows(scan);
+    mark_lost(driver, scan);
     if (!has_fault(Mutant::load_clears_losers_first))
         clear_losers(driver, scan);
     // What was written to the disk before may not be flushed; from here on the index knows.
@@ -247,7 +309,7 @@ constexpr unsigned most_unflushed = 2;
 
 bool any_free(const State& state) {
     for (unsigned f = 0; f < state.bounds.frames; f++)
-        if (state.frames[f].use == FrameUse::free)
+        if (state.frames[f].use == FrameUse::free && !state.is_damaged(Damage::data, f))
             return true;
     return false;
 }
@@ -296,6 +358,8 @@ void run_operation(Driver& driver, Op op, u8 page) {
         return discard(driver, page);
     case Op::recycle:
         return recycle(driver);
+    case Op::meet_bad:
+        return meet_bad(driver, page);
     case Op::open_after_crash:
         return open_after_crash(driver);
     case Op::reopen:
@@ -332,6 +396,9 @@ bool can_start(const State& state, Op op, u8 page) {
         return unlocked && (!p.home_busy || has_fault(Mutant::discard_ignores_home_writes));
     case Op::recycle:
         return any_to_recycle(state);
+    case Op::meet_bad:
+        return unlocked && p.holder != none && claim.state != TIERED_CLAIM_LOST &&
+               state.is_damaged(Damage::data, p.holder);
     }
     return false;
 }

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace model {
 
 namespace {
@@ -16,9 +18,9 @@ std::string image_text(const State& view, const Image& image) {
     std::string text;
 
     for (unsigned f = 0; f < view.bounds.frames; f++)
-        text += fmt::format("\n    frame {}: {}{}", f,
-                            f == image.unreadable ? "UNREADABLE, shadow " : "",
-                            claim_text(f == image.unreadable ? image.shadow[f] : image.primary[f]));
+        text += fmt::format("\n    frame {}: {}, shadow {}{}", f, claim_text(image.primary[f]),
+                            claim_text(image.shadow[f]),
+                            view.is_damaged(Damage::data, f) ? ", data cannot be read" : "");
     return text;
 }
 
@@ -26,20 +28,57 @@ std::string image_text(const State& view, const Image& image) {
     throw Violation(fmt::format("{}\n  crash image:{}", what, image_text(view, image)));
 }
 
-// Calls `next` for each combination of values that the first `count` of `cells` may have.
-template <typename Next>
-void for_each_choice(const std::array<const Cell*, 2 * max_frames>& cells, unsigned count,
-                     Next next) {
-    std::array<u8, 2 * max_frames> choice{};
-
-    for (;;) {
-        next(choice);
-        unsigned at = 0;
-        while (at < count && ++choice[at] == cells[at]->count)
-            choice[at++] = 0;
-        if (at == count)
-            return;
+// Cells and a value of each.
+class Choice {
+public:
+    // Returns the number of the cell.
+    unsigned add(const Cell& cell) {
+        cells_.at(count_) = &cell;
+        return count_++;
     }
+    u8 value(unsigned number) const { return cells_[number]->values[at_[number]]; }
+    bool next() {
+        unsigned number = 0;
+
+        while (number < count_ && ++at_[number] == cells_[number]->count)
+            at_[number++] = 0;
+        return number < count_;
+    }
+
+private:
+    std::array<const Cell*, 2 * max_frames> cells_{};
+    std::array<u8, 2 * max_frames> at_{};
+    unsigned count_ = 0;
+};
+
+bool may_be_wiped(const Cell& primary) {
+    return std::find(primary.values.begin(), primary.values.begin() + primary.count,
+                     packed_wiped) != primary.values.begin() + primary.count;
+}
+
+// Calls `next` for each image that a crash may leave of the words. A shadow that no load looks at
+// is given as its primary. `unreadable`: a frame whose primary cannot be read.
+template <typename Next>
+void for_each_image(const State& view, u8 unreadable, Next next) {
+    const auto hidden = [&](u8 f) {
+        return f == unreadable || view.is_damaged(Damage::primary, f);
+    };
+    std::array<unsigned, max_frames> shadow_at{};
+    Choice choice;
+
+    for (u8 f = 0; f < view.bounds.frames; f++)
+        shadow_at.at(f) = choice.add(hidden(f) ? view.frames[f].shadow : view.frames[f].primary);
+    for (u8 f = 0; f < view.bounds.frames; f++)
+        if (!hidden(f) && may_be_wiped(view.frames[f].primary))
+            shadow_at.at(f) = choice.add(view.frames[f].shadow);
+    do {
+        Image image;
+        for (u8 f = 0; f < view.bounds.frames; f++) {
+            image.primary.at(f) = hidden(f) ? packed_wiped : choice.value(f);
+            image.shadow.at(f) = choice.value(shadow_at[f]);
+        }
+        next(image);
+    } while (choice.next());
 }
 
 // The one value that both halves of a frame have whatever the crash does, or `torn`.
@@ -71,13 +110,19 @@ bool all_promised(const Page& page, unsigned number) {
 void check_page(const State& view, const Image& image, const Loaded& loaded, unsigned number) {
     const Page& page = view.pages[number];
     const Loaded::Held& held = loaded.pages[number];
+    const tiered_claim_state state = unpack(held.claim).state;
+    const bool bad_data = held.frame != none && view.is_damaged(Damage::data, held.frame);
 
-    if (held.frame == none) {
-        for (unsigned i = 0; i < page.home.count; i++)
-            if (!promised(page, number, page.home.values[i]))
-                refuse(view, image,
-                       fmt::format("page {} may be read from its home as old or torn contents",
-                                   number));
+    if (is_lost(loaded, number) || (bad_data && state == TIERED_CLAIM_DIRTY)) {
+        if (!page.promise.may_fail)
+            refuse(view, image, fmt::format("page {} is lost without need", number));
+        return;
+    }
+    if (held.frame == none || bad_data) {
+        if (!all_promised(page, number))
+            refuse(
+                view, image,
+                fmt::format("page {} may be read from its home as old or torn contents", number));
         return;
     }
     const u8 contents = certain_contents(view.frames[held.frame]);
@@ -85,7 +130,7 @@ void check_page(const State& view, const Image& image, const Loaded& loaded, uns
     if (!promised(page, number, contents))
         refuse(view, image,
                fmt::format("page {} is read as old contents from frame {}", number, held.frame));
-    if (unpack(held.claim).state == TIERED_CLAIM_CLEAN && !all_of(page.home, contents))
+    if (state == TIERED_CLAIM_CLEAN && !all_of(page.home, contents))
         refuse(view, image,
                fmt::format("page {} is clean and its home may differ from frame {}", number,
                            held.frame));
@@ -94,10 +139,12 @@ void check_page(const State& view, const Image& image, const Loaded& loaded, uns
 // Losers too: a claim speaks for its frame until it is cleared.
 void check_claims(const State& view, const Image& image) {
     for (unsigned f = 0; f < view.bounds.frames; f++) {
-        if (image.primary[f] == packed_free)
-            continue;
-        if (!value_of_page(certain_contents(view.frames[f]),
-                           static_cast<unsigned>(unpack(image.primary[f]).page)))
+        const bool speaks_of_data = holds_page(image.primary[f]) &&
+                                    unpack(image.primary[f]).state != TIERED_CLAIM_LOST &&
+                                    !view.is_damaged(Damage::data, f);
+
+        if (speaks_of_data && !value_of_page(certain_contents(view.frames[f]),
+                                             static_cast<unsigned>(unpack(image.primary[f]).page)))
             refuse(view, image,
                    fmt::format("the claim of frame {} stands on other or torn data", f));
     }
@@ -123,40 +170,9 @@ void check_unreadable(const State& view, const Image& image) {
         const Loaded loaded = load_image(view.bounds, image, order);
 
         for (unsigned p = 0; p < view.bounds.pages; p++)
-            if (!is_refused(loaded, p))
+            if (!is_lost(loaded, p))
                 check_page(view, image, loaded, p);
     }
-}
-
-struct Cells {
-    std::array<const Cell*, 2 * max_frames> list{};
-    unsigned count = 0;
-};
-
-Cells primaries(const State& view) {
-    Cells cells;
-
-    for (unsigned f = 0; f < view.bounds.frames; f++)
-        cells.list[cells.count++] = &view.frames[f].primary;
-    return cells;
-}
-
-uint64_t check_unreadable_frame(const State& view, u8 frame) {
-    Cells cells = primaries(view);
-    uint64_t images = 0;
-
-    // The primary's own value does not matter any more, its shadow's does.
-    cells.list[frame] = &view.frames[frame].shadow;
-    for_each_choice(cells.list, cells.count, [&](const auto& choice) {
-        Image image;
-        for (unsigned f = 0; f < view.bounds.frames; f++)
-            image.primary[f] = cells.list[f]->values[choice[f]];
-        image.shadow = image.primary;
-        image.unreadable = frame;
-        check_unreadable(view, image);
-        images++;
-    });
-    return images;
 }
 
 // Goes through what the homes may be, page by page, and hands each combination on. A home that a
@@ -190,8 +206,12 @@ void check_reads(const State& state) {
     for (unsigned p = 0; p < state.bounds.pages; p++) {
         const u8 value = state.visible(p);
 
+        if (value == failed && state.pages[p].promise.may_fail)
+            continue;
         if (!value_of_page(value, p) || !(state.pages[p].promise.now & bit(value_id(value))))
-            throw Violation(fmt::format("page {} reads as old, foreign or torn contents", p));
+            throw Violation(fmt::format("page {} reads as {}", p,
+                                        value == failed ? "an error without need"
+                                                        : "old, foreign or torn contents"));
     }
 }
 
@@ -200,6 +220,10 @@ State crash_view(const State& state) {
 
     view.bounds = state.bounds;
     view.crashed = true;
+    view.went_bad = state.went_bad;
+    view.damage = state.damage;
+    view.damaged_frame = state.damaged_frame;
+    view.noticed = state.noticed;
     for (unsigned f = 0; f < state.bounds.frames; f++) {
         const Frame& frame = state.frames[f];
 
@@ -215,57 +239,119 @@ State crash_view(const State& state) {
         view.pages[p].home = state.pages[p].home;
         view.pages[p].home.pending = {};
         view.pages[p].promise.after_crash = state.pages[p].promise.after_crash;
+        view.pages[p].promise.may_fail = state.pages[p].promise.may_fail;
     }
     forget_unseen(view);
     return view;
 }
 
 uint64_t check_crashes(const State& view) {
-    const Cells cells = primaries(view);
     uint64_t images = 0;
 
-    for_each_choice(cells.list, cells.count, [&](const auto& choice) {
-        Image image;
-        for (unsigned f = 0; f < view.bounds.frames; f++)
-            image.primary[f] = cells.list[f]->values[choice[f]];
-        image.shadow = image.primary;
+    for_each_image(view, none, [&](const Image& image) {
         check_image(view, image);
         images++;
     });
-    for (u8 f = 0; f < view.bounds.frames; f++)
+    for (u8 f = 0; f < view.bounds.frames && !view.went_bad; f++)
         if (!all_of(view.frames[f].primary, packed_free) ||
             !all_of(view.frames[f].shadow, packed_free))
-            images += check_unreadable_frame(view, f);
+            for_each_image(view, f, [&](const Image& image) {
+                check_unreadable(view, image);
+                images++;
+            });
     return images;
 }
 
+namespace {
+
+// What the medium is after this crash, with nothing gone bad in it.
+State restart(const State& view, const Image& image) {
+    State restarted = view;
+
+    for (unsigned f = 0; f < view.bounds.frames; f++) {
+        Frame& frame = restarted.frames[f];
+
+        frame.primary.reset(image.primary[f]);
+        frame.shadow.reset(image.shadow[f]);
+        frame.use = FrameUse::used;
+        for (Cell& half : frame.data)
+            half.reset(holds_page(image.primary[f]) ? half.newest() : garbage);
+    }
+    restarted.crashed = false;
+    restarted.opening = true;
+    restarted.cpus[0].op = Op::open_after_crash;
+    restarted.cpus[0].page = 0;
+    return restarted;
+}
+
+// The page of the claim may have lost what its frame alone had.
+void expect_failure(State& state, u8 claim) {
+    if (holds_page(claim))
+        state.pages[unpack(claim).page].promise.may_fail = true;
+}
+
+using NextState = std::function<void(const State&)>;
+
+// One word of `frame` is bad when the power comes back: for good, or until it is stored again.
+void damage_words(const State& restarted, u8 frame, const NextState& next) {
+    const u8 shadow = restarted.frames[frame].shadow.newest();
+
+    for (const Damage which : {Damage::primary, Damage::shadow}) {
+        State damaged = restarted;
+        Frame& f = damaged.frames[frame];
+
+        damaged.went_bad = true;
+        if (which == Damage::primary)
+            expect_failure(damaged, shadow);
+        (which == Damage::primary ? f.primary : f.shadow).reset(packed_wiped);
+        start_from(restarted, 0, damaged, next);
+        damaged.damage = which;
+        damaged.damaged_frame = frame;
+        start_from(restarted, 0, damaged, next);
+    }
+}
+
+// A bad block in a frame's data is made good; what is there now is nobody's.
+void heal_data(const State& restarted, const NextState& next) {
+    State healed = restarted;
+
+    for (Cell& half : healed.frames[healed.damaged_frame].data)
+        half.reset(garbage);
+    healed.damage = Damage::nothing;
+    healed.damaged_frame = none;
+    start_from(restarted, 0, healed, next);
+}
+
+void go_on_from(const State& restarted, const NextState& next) {
+    State ready = restarted;
+
+    start_from(restarted, 0, ready, next);
+    for (u8 f = 0; f < restarted.bounds.frames && !restarted.went_bad; f++)
+        if (restarted.bounds.damage && (holds_page(restarted.frames[f].primary.newest()) ||
+                                        holds_page(restarted.frames[f].shadow.newest())))
+            damage_words(restarted, f, next);
+    if (restarted.damage == Damage::data && restarted.noticed)
+        heal_data(restarted, next);
+}
+
+} // namespace
+
 void for_each_restart(const State& view, const std::function<void(const State&)>& next) {
-    Cells cells = primaries(view);
+    Choice choice;
 
     for (unsigned f = 0; f < view.bounds.frames; f++)
-        cells.list[cells.count++] = &view.frames[f].shadow;
-    for_each_choice(cells.list, cells.count, [&](const auto& choice) {
-        State restarted = view;
+        choice.add(view.frames[f].primary);
+    for (unsigned f = 0; f < view.bounds.frames; f++)
+        choice.add(view.frames[f].shadow);
+    do {
         Image image;
 
         for (unsigned f = 0; f < view.bounds.frames; f++) {
-            image.primary[f] = view.frames[f].primary.values[choice[f]];
-            image.shadow[f] = view.frames[f].shadow.values[choice[view.bounds.frames + f]];
-            Frame& frame = restarted.frames[f];
-            const bool speaks = image.primary[f] != packed_free;
-
-            frame.primary.reset(image.primary[f]);
-            frame.shadow.reset(image.shadow[f]);
-            frame.use = FrameUse::used;
-            for (Cell& half : frame.data)
-                half.reset(speaks ? half.newest() : garbage);
+            image.primary[f] = choice.value(f);
+            image.shadow[f] = choice.value(view.bounds.frames + f);
         }
-        restarted.crashed = false;
-        restarted.opening = true;
-        restarted.cpus[0].op = Op::open_after_crash;
-        restarted.cpus[0].page = 0;
-        start_from(view, 0, restarted, next);
-    });
+        go_on_from(restart(view, image), next);
+    } while (choice.next());
 }
 
 } // namespace model

@@ -35,6 +35,8 @@ const char* operation_name(Op op) {
         return "discard";
     case Op::recycle:
         return "recycle";
+    case Op::meet_bad:
+        return "meet_bad";
     case Op::open_after_crash:
         return "open_after_crash";
     case Op::reopen:
@@ -96,6 +98,10 @@ std::string step_text(const TraceEntry& entry) {
         return "scan the words";
     case Step::forget:
         return "the volume is closed: the index is gone";
+    case Step::condemn:
+        return fmt::format("frame {} is condemned", entry.first);
+    case Step::noticed_bad:
+        return "the bad frame is dealt with";
     case Step::opened:
         return "the volume is open";
     default:
@@ -130,6 +136,10 @@ std::string trace_text(const std::vector<TraceEntry>& trace) {
     for (const TraceEntry& entry : trace) {
         if (entry.step == Step::crash) {
             text += "  -- crash, restart --\n";
+            continue;
+        }
+        if (entry.step == Step::go_bad) {
+            text += fmt::format("  -- the data of frame {} go bad --\n", entry.first);
             continue;
         }
         const std::string step = step_text(entry);

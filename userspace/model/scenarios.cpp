@@ -28,6 +28,11 @@ Bounds with_cpus(Bounds bounds, unsigned cpus) {
     return bounds;
 }
 
+Bounds with_damage(Bounds bounds) {
+    bounds.damage = true;
+    return bounds;
+}
+
 Scenario scenario(std::string name, const Bounds& bounds, const Starts& start, unsigned operations,
                   unsigned crashes, Grain grain = Grain::coarse) {
     return {std::move(name), bounds, start, operations, crashes, grain};
@@ -39,6 +44,7 @@ std::vector<Scenario> short_scenarios() {
     return {
         scenario("one-page", one_page, both_dirty, any_number, any_number),
         scenario("one-page-every-store", one_page, both_dirty, any_number, any_number, Grain::fine),
+        scenario("one-page-damage", with_damage(one_page), both_dirty, any_number, any_number),
         scenario("shared-stripe", shared_stripe, dirty_and_clean, 5, 1),
         scenario("two-stripes", two_stripes, dirty_and_clean, 6, 1),
         scenario("from-empty", shared_stripe, none_resident, 5, 1),
@@ -46,6 +52,7 @@ std::vector<Scenario> short_scenarios() {
         scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 4, 1),
         scenario("two-crashes", shared_stripe, dirty_and_clean, 4, 2),
         scenario("every-store", two_stripes, dirty_and_clean, 4, 1, Grain::fine),
+        scenario("damage", with_damage(shared_stripe), dirty_and_clean, 3, 2),
     };
 }
 
@@ -61,6 +68,9 @@ std::vector<Scenario> deep_scenarios() {
         scenario("three-cpus", with_cpus(two_stripes, 3), dirty_and_clean, 5, 1),
         scenario("three-crashes", shared_stripe, dirty_and_clean, 7, 3),
         scenario("every-store", shared_stripe, dirty_and_clean, 7, 1, Grain::fine),
+        scenario("one-page-damage-every-store", with_damage(one_page), both_dirty, any_number,
+                 any_number, Grain::fine),
+        scenario("damage", with_damage(shared_stripe), dirty_and_clean, 5, 2),
     };
 }
 

@@ -9,14 +9,18 @@
 namespace model {
 
 u8 pack(const tiered_claim& claim) {
+    if (claim.state == TIERED_CLAIM_RETIRED)
+        return packed_retired;
     if (!tiered_claim_holds_page(&claim))
         return packed_free;
     return static_cast<u8>(0x80 | claim.page << 6 | claim.state << 4 | claim.version);
 }
 
 tiered_claim unpack(u8 packed) {
-    if (packed == packed_free)
-        return {.page = 0, .state = TIERED_CLAIM_FREE, .version = 0};
+    if (!holds_page(packed))
+        return {.page = 0,
+                .state = packed == packed_retired ? TIERED_CLAIM_RETIRED : TIERED_CLAIM_FREE,
+                .version = 0};
     return {.page = packed >> 6 & 1u,
             .state = static_cast<tiered_claim_state>(packed >> 4 & 3),
             .version = static_cast<u8>(packed & 15)};
@@ -96,7 +100,14 @@ u8 frame_contents(const Frame& frame) {
 u8 State::visible(unsigned page) const {
     const Page& p = pages[page];
 
-    return p.holder == none ? p.home.newest() : frame_contents(frames[p.holder]);
+    if (p.holder == none)
+        return p.home.newest();
+    const tiered_claim_state claimed = unpack(p.claim).state;
+    if (claimed == TIERED_CLAIM_LOST)
+        return failed;
+    if (!is_damaged(Damage::data, p.holder))
+        return frame_contents(frames[p.holder]);
+    return claimed == TIERED_CLAIM_CLEAN ? p.home.newest() : failed;
 }
 
 namespace {

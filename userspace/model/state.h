@@ -21,6 +21,7 @@ constexpr u8 none = 0xff;
 // Contents of a page or of half a frame: the page they were written to and which write it was.
 constexpr u8 garbage = 0xf0; // a free frame's: never right to see
 constexpr u8 torn = 0xf1;    // a home whose last write the crash cut in two
+constexpr u8 failed = 0xf2;  // not contents: the read answers EIO
 constexpr u8 make_value(unsigned page, unsigned id) {
     return static_cast<u8>(page * max_ids + id);
 }
@@ -39,6 +40,11 @@ constexpr Mask bit(unsigned number) {
 u8 pack(const tiered_claim& claim);
 tiered_claim unpack(u8 packed);
 constexpr u8 packed_free = 0;
+constexpr u8 packed_retired = 1;
+constexpr u8 packed_wiped = 2; // no claim: a word that does not decode
+constexpr bool holds_page(u8 packed) {
+    return packed & 0x80;
+}
 
 // Eight bytes (or half a frame, or a home): every value that a crash now could leave, oldest first.
 // The first is durable, the last is what a load reads.
@@ -62,22 +68,27 @@ struct Cell {
     void fence(unsigned cpu); // sfence
 };
 
-enum class FrameUse : u8 { free, used, limbo, settling };
+enum class FrameUse : u8 { free, used, limbo, settling, retired };
+
+// The one place of the medium that cannot be read any more. It stays so across crashes.
+enum class Damage : u8 { nothing, primary, shadow, data };
 
 struct Frame {
     Cell primary;
     Cell shadow;
     std::array<Cell, 2> data; // two halves, so that a torn frame shows
     FrameUse use = FrameUse::free;
-    u8 pins = 0; // readers that a recycling must wait for
+    u8 pins = 0;            // readers that a recycling must wait for
+    bool condemned = false; // to be retired when it is freed
 };
 
 // What the users of one page were promised. Masks are of write numbers (value_id).
 struct Promise {
-    Mask after_crash = 0;               // writes that may be seen after a crash now
-    Mask now = 0;                       // writes that may be read now
-    Mask acknowledged = 0;              // writes that have ended
-    Mask undurable = 0;                 // ended, and waiting for a FLUSH
+    Mask after_crash = 0;  // writes that may be seen after a crash now
+    Mask now = 0;          // writes that may be read now
+    Mask acknowledged = 0; // writes that have ended
+    Mask undurable = 0;    // ended, and waiting for a FLUSH
+    bool may_fail = false; // what alone had the contents went bad: a read may answer EIO
     std::array<Mask, max_ids> before{}; // writes that had ended when this one started
     std::array<Mask, max_cpus>
         flushing{}; // of `undurable`, those that the FLUSH on this CPU answers for
@@ -117,6 +128,7 @@ enum class Op : u8 {
     evict,
     discard,
     recycle,
+    meet_bad,
     open_after_crash,
     reopen,
 };
@@ -124,7 +136,7 @@ enum class Op : u8 {
 // Where one CPU stands in its operation: how many steps it made and what it learnt in them. An
 // operation is run again from its start to make its next step.
 struct Cpu {
-    static constexpr unsigned log_size = 12;
+    static constexpr unsigned log_size = 16;
     Op op = Op::idle;
     u8 page = none;
     u8 steps = 0;
@@ -144,10 +156,15 @@ struct Bounds {
     unsigned pages = 2;
     unsigned stripes = 1;
     unsigned frames = 4;
+    bool damage = false; // whether the medium goes bad on the way
 };
 
 struct State {
     Bounds bounds;
+    bool went_bad = false; // once on a path
+    Damage damage = Damage::nothing;
+    u8 damaged_frame = none;
+    bool noticed = false; // what damaged data meant for their page has been made durable
     bool crashed = false; // what a crash sees: no DRAM
     bool opening = false; // after a crash, before the volume is open
     std::array<Frame, max_frames> frames{};
@@ -157,6 +174,9 @@ struct State {
 
     Stripe& stripe(unsigned page) { return stripes[page % bounds.stripes]; }
     const Stripe& stripe(unsigned page) const { return stripes[page % bounds.stripes]; }
+    bool is_damaged(Damage what, unsigned frame) const {
+        return damage == what && damaged_frame == frame;
+    }
     // What a read of the page gets.
     u8 visible(unsigned page) const;
 };
