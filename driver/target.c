@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The device-mapper target: table line, life cycle, status, messages. */
+#include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/init.h>
@@ -163,6 +164,11 @@ static int open_devices(struct tiered *t, struct dm_arg_set *args)
 	}
 	if (bdev_is_zoned(t->home->bdev)) {
 		t->ti->error = "A zoned capacity device cannot be used: homes are overwritten in place";
+		return -EINVAL;
+	}
+	if (bdev_get_integrity(t->home->bdev)) {
+		t->ti->error = "A capacity device with protection information cannot be used: the volume would not "
+			       "keep it end to end; format the device without it";
 		return -EINVAL;
 	}
 	return 0;

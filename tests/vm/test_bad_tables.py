@@ -251,3 +251,29 @@ def test_namespace_without_dax(vm: VM, mode: str) -> None:
     v.open()
     assert v.state() == "rw"
     v.close()
+
+
+@MACHINE
+def test_zoned_disk_is_refused(vm: VM) -> None:
+    v = Volume(vm).format()
+    vm.run("modprobe null_blk nr_devices=1 zoned=1 gb=1 zone_size=64")
+    _refused(vm, f"0 {SECTORS} tiered /dev/pmem0 1 /dev/nullb0", "zoned capacity device cannot be used")
+    result = vm.run("tierctl format v1 --fast /dev/pmem1 /dev/nullb0", check=False)
+    assert result.status and "is a zoned disk" in result.stderr
+    vm.run("rmmod null_blk")
+    _still_good(v)
+
+
+@MACHINE
+def test_disk_with_protection_information_is_refused(vm: VM) -> None:
+    v = Volume(vm).format()
+    vm.run("modprobe scsi_debug dev_size_mb=64 dif=1 dix=1")
+    # The disk is found in the background.
+    found = "grep -l T10 /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*/integrity/format"
+    path = vm.run(f"timeout 20 sh -c 'until {found} 2>/dev/null; do sleep 0.1; done'", timeout=30).stdout
+    disk = path.split("/")[-3]
+    _refused(vm, f"0 {SECTORS} tiered /dev/pmem0 1 /dev/{disk}", "device with protection information cannot")
+    result = vm.run(f"tierctl format v1 --fast /dev/pmem1 /dev/{disk}", check=False)
+    assert result.status and "formatted with protection information" in result.stderr
+    vm.run("rmmod scsi_debug")
+    _still_good(v)

@@ -155,6 +155,7 @@ std::optional<block_device> find_block_device(dev_t number) {
     const std::string disk = disk_folder(device);
     device.dax = read_number(disk + "/queue/dax") != 0;
     device.zoned = read_text_file(disk + "/queue/zoned").value_or("none") != "none";
+    device.integrity = read_text_file(disk + "/integrity/format").value_or("none") != "none";
     device.dm_uuid = read_text_file(device.sysfs + "/dm/uuid").value_or("");
     device.serial = serial_of(device);
     return device;

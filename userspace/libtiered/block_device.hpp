@@ -19,6 +19,7 @@ struct block_device {
     bool partition = false;
     bool dax = false;
     bool zoned = false;
+    bool integrity = false; ///< formatted with protection information (T10 PI or alike)
     bool read_only = false;
     std::string serial;  ///< what identifies the hardware, or empty
     std::string dm_uuid; ///< of a device-mapper device, or empty
