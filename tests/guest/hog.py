@@ -18,6 +18,11 @@ def contents(page: int, turn: int) -> bytes:
     return (page << 8 | turn).to_bytes(8, "little") * (PAGE // 8)
 
 
+def place(page: int) -> slice:
+    """Where a page is in the memory."""
+    return slice(page * PAGE, (page + 1) * PAGE)
+
+
 def main() -> None:
     """Fill, change some pages at random, compare all."""
     pages = int(sys.argv[1]) * MIB // PAGE
@@ -26,8 +31,8 @@ def main() -> None:
     rng = random.Random(1)
     for page in [*range(pages), *(rng.randrange(pages) for _ in range(pages // 32))]:
         turns[page] += 1
-        memory[page * PAGE : (page + 1) * PAGE] = contents(page, turns[page])
-    wrong = [p for p in range(pages) if memory[p * PAGE : (p + 1) * PAGE] != contents(p, turns[p])]
+        memory[place(page)] = contents(page, turns[page])
+    wrong = [p for p in range(pages) if memory[place(p)] != contents(p, turns[p])]
     if wrong:
         raise SystemExit(f"{len(wrong)} pages of {pages} came back wrong, the first is {wrong[0]}")
     print(f"{pages} pages right")

@@ -66,7 +66,8 @@ class Stress:
     def name(self) -> Path:
         """A name at the top or in one of the folders."""
         name = f"n{self.rng.randrange(NAMES)}"
-        return self.folder / name if self.rng.random() < 0.5 else self.folder / f"d{self.rng.randrange(4)}" / name
+        folder = self.folder if self.rng.random() < 0.5 else self.folder / f"d{self.rng.randrange(4)}"
+        return folder / name
 
     def _range(self) -> tuple[int, int]:
         return self.rng.randrange(FILE_MAX - WRITE_MAX), self.rng.randrange(1, WRITE_MAX)
@@ -97,7 +98,7 @@ class Stress:
             at, count = self._range()
             os.ftruncate(fd, max(os.fstat(fd).st_size, at + count))
             with mmap.mmap(fd, 0) as memory:
-                memory[at : at + count] = self.rng.randbytes(count)
+                memory[slice(at, at + count)] = self.rng.randbytes(count)
                 if self.rng.random() < 0.3:
                     memory.flush()
 

@@ -62,11 +62,8 @@ def test_stays_whole_under_stress_and_kills(
         done += operations
         v.check(0, 1)
         v.open()
-        vm.run(
-            f"mount {v.path} /mnt/test && "
-            f"python3 /root/tests/files.py verify /mnt/test/synced{number} {seed} {acked} && umount /mnt/test",
-            timeout=60,
-        )
+        verify = f"python3 /root/tests/files.py verify /mnt/test/synced{number} {seed} {acked}"
+        vm.run(f"mount {v.path} /mnt/test && {verify} && umount /mnt/test", timeout=60)
         vm.run(f"{file_system.check} {v.path}", timeout=60)
     v.close()
     v.check()

@@ -89,8 +89,10 @@ block_device inspect_capacity(const std::string& path) {
     if (device.zoned)
         fail("{} is a zoned disk, which cannot be a capacity tier; name an ordinary one", path);
     if (device.integrity)
-        fail("{} is formatted with protection information, which a volume would not keep end to end; "
-             "format the disk without it (sg_format --fmtpinfo=0, nvme format --pi=0) or name another",
+        fail("{} is formatted with protection information, which a volume would not keep end to "
+             "end; "
+             "format the disk without it (sg_format --fmtpinfo=0, nvme format --pi=0) or name "
+             "another",
              path);
     if (device.read_only)
         fail("{} is read-only; a capacity tier must be writable", path);
