@@ -4,6 +4,7 @@
 
 #include <linux/sched.h>
 
+#include "trace.h"
 #include "volume.h"
 
 /* Piece by piece, for the stack's sake: we hold a spin lock. */
@@ -28,6 +29,8 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 	if (tiered_frame_state(word) == TIERED_CLAIM_LOST)
 		return TIERED_BAD_LOST;
 	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
+	trace_tiered_bad_frame(tiered_volume_devt(volume), page, frame,
+			       tiered_frame_state(word) != TIERED_CLAIM_CLEAN);
 	if (tiered_frame_state(word) == TIERED_CLAIM_CLEAN) {
 		tiered_frames_condemn(frames, frame);
 		tiered_frames_remove(frames, stripe, frame);

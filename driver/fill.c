@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "io.h"
+#include "trace.h"
 #include "volume.h"
 
 /* A read of homes on its way, and afterwards a fill waiting for the worker. */
@@ -97,9 +98,11 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 		expect_own_event(fill, index, stripe);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
+		trace_tiered_fill(tiered_volume_devt(volume), page, true);
 		return;
 	}
 	tiered_count(&volume->stats, TIERED_FILLS_DROPPED, 1);
+	trace_tiered_fill(tiered_volume_devt(volume), page, false);
 	if (r == UNSETTLED)
 		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
 }

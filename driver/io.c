@@ -7,6 +7,7 @@
 #include <linux/uaccess.h>
 
 #include "bad.h"
+#include "trace.h"
 #include "volume.h"
 
 static struct tiered_io *io_of(struct bio *bio)
@@ -48,6 +49,12 @@ static struct part part_at(const struct bvec_iter *iter)
 static u32 pages_touched(const struct part *part, u32 bytes)
 {
 	return DIV_ROUND_UP(part->offset_bytes + bytes, TIERED_FRAME_BYTES);
+}
+
+static void trace_request(const struct tiered_volume *volume, const struct bio *bio, u32 bytes,
+			  enum tiered_decision decision)
+{
+	trace_tiered_request(tiered_volume_devt(volume), bio->bi_iter.bi_sector, bytes, decision);
 }
 
 /* Keeps the first @bytes of @bio; dm sends the rest again. */
@@ -197,6 +204,7 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	admitted = admit(volume, bio);
 	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes));
 	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
+	trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_MISS);
 
 	if (admitted && fillable && !volume->options.read_only &&
 	    tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
@@ -245,6 +253,7 @@ again:
 	if (likely(pages)) {
 		tiered_count(&volume->stats, TIERED_READ_HITS, pages);
 		keep_first(bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size));
+		trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_HIT);
 		tiered_latency_end(&volume->stats, TIERED_PATH_READ_HIT, started_ns);
 		return end_with(bio, BLK_STS_OK);
 	}
@@ -423,6 +432,7 @@ u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes)
 	io->kind = TIERED_IO_WRITE;
 	io->started_ns = ktime_get_ns();
 	tiered_count(&volume->stats, TIERED_WRITE_BYPASS, pages_touched(&part, bytes));
+	trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_BYPASS);
 	remap_home(volume, bio);
 	return bytes;
 }
@@ -468,6 +478,7 @@ again:
 	r = write_frames(volume, bio, &bytes, &admitted);
 	if (likely(bytes)) {
 		keep_first(bio, bytes);
+		trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_FAST);
 		tiered_reclaim_poke(volume);
 		if (volume->options.writethrough) {
 			tiered_through(volume, bio);

@@ -3,6 +3,7 @@
 #include "park.h"
 
 #include "io.h"
+#include "trace.h"
 #include "volume.h"
 
 void tiered_park(struct tiered_volume *volume, struct bio *bio)
@@ -10,6 +11,8 @@ void tiered_park(struct tiered_volume *volume, struct bio *bio)
 	struct tiered_parking *parking = &volume->parking;
 
 	tiered_count(&volume->stats, TIERED_PARKED, 1);
+	trace_tiered_request(tiered_volume_devt(volume), bio->bi_iter.bi_sector, bio->bi_iter.bi_size,
+			     TIERED_DECIDED_PARKED);
 	spin_lock(&parking->lock);
 	bio_list_add(&parking->bios, bio);
 	spin_unlock(&parking->lock);

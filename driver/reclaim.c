@@ -4,6 +4,7 @@
 
 #include <linux/sched.h>
 
+#include "trace.h"
 #include "volume.h"
 
 /* Evicts @frame if it still is clean. */
@@ -28,9 +29,11 @@ static bool evict(struct tiered_volume *volume, u32 frame)
 	if (clean)
 		tiered_frames_remove(frames, stripe, frame);
 	spin_unlock(&stripe->lock);
-	if (clean)
-		tiered_count(&volume->stats, TIERED_EVICTIONS, 1);
-	return clean;
+	if (!clean)
+		return false;
+	tiered_count(&volume->stats, TIERED_EVICTIONS, 1);
+	trace_tiered_evict(tiered_volume_devt(volume), tiered_frame_page(word), frame);
+	return true;
 }
 
 /* Lets the hand go round at most twice (once to take the marks away) until @wanted frames are evicted. */

@@ -77,6 +77,12 @@ static u64 bucket_sum(struct tiered_stats *stats, enum tiered_path path, unsigne
 	return sum;
 }
 
+u64 tiered_latency_bucket(struct tiered_stats *stats, enum tiered_path path, unsigned int bucket, u64 *end_ns)
+{
+	*end_ns = latency_bucket_end_ns(bucket);
+	return bucket_sum(stats, path, bucket);
+}
+
 u64 tiered_latency_percentile(struct tiered_stats *stats, enum tiered_path path, unsigned int percent)
 {
 	u64 total = 0, seen = 0;

@@ -43,7 +43,7 @@ enum tiered_path {
 struct tiered_stats_cpu {
 	u64 counter[TIERED_COUNTERS];
 	u32 sample_tick;
-	u32 latency[TIERED_PATHS][TIERED_LATENCY_BUCKETS];
+	u64 latency[TIERED_PATHS][TIERED_LATENCY_BUCKETS];
 };
 
 struct tiered_stats {
@@ -76,6 +76,9 @@ void tiered_latency_end(struct tiered_stats *stats, enum tiered_path path, u64 s
 
 /* The same for a request that a capacity tier served: write-back is paced by these. */
 void tiered_latency_end_home(struct tiered_stats *stats, enum tiered_path path, u64 started_ns);
+
+/* The samples of @path in @bucket, and in *@end_ns the first latency above the bucket. */
+u64 tiered_latency_bucket(struct tiered_stats *stats, enum tiered_path path, unsigned int bucket, u64 *end_ns);
 
 /* The latency below which @percent of the samples of @path lie, in ns; 0 without samples. */
 u64 tiered_latency_percentile(struct tiered_stats *stats, enum tiered_path path, unsigned int percent);

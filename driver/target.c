@@ -451,6 +451,34 @@ static int message_lost(struct tiered *t, unsigned int argc, char **argv, char *
 	return 1;
 }
 
+static const char *const path_names[TIERED_PATHS] = {
+	[TIERED_PATH_READ_HIT] = "read_hit",
+	[TIERED_PATH_READ_MISS] = "read_miss",
+	[TIERED_PATH_WRITE_FAST] = "write_fast",
+	[TIERED_PATH_WRITE_BYPASS] = "write_bypass",
+};
+
+/* A reply that does not fit is asked for again with more room, by the device-mapper's own rule. */
+static int message_histogram(struct tiered *t, const char *name, char *result, unsigned int maxlen)
+{
+	int path = match_string(path_names, TIERED_PATHS, name);
+	unsigned int sz = 0, bucket;
+	u64 count, end_ns;
+
+	if (path < 0) {
+		DMERR("%s: unknown path %s; known are read_hit, read_miss, write_fast and write_bypass",
+		      t->volume->name, name);
+		return -EINVAL;
+	}
+	for (bucket = 0; bucket < TIERED_LATENCY_BUCKETS; bucket++) {
+		count = tiered_latency_bucket(&t->volume->stats, path, bucket, &end_ns);
+		if (count)
+			DMEMIT("%llu:%llu ", end_ns, count);
+	}
+	DMEMIT("-");
+	return 1;
+}
+
 static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *result, unsigned int maxlen)
 {
 	struct tiered *t = ti->private;
@@ -474,7 +502,9 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		DMEMIT("%pUb", t->volume->uuid);
 		return 1;
 	}
-	DMERR("%s: unknown message %s; known are flush, flush_stop, lost and uuid", t->volume->name, argv[0]);
+	if (argc == 2 && !strcasecmp(argv[0], TIERED_MESSAGE_HISTOGRAM))
+		return message_histogram(t, argv[1], result, maxlen);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, histogram, lost and uuid", t->volume->name, argv[0]);
 	return -EINVAL;
 }
 

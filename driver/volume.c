@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "recognise.h"
+#include "trace.h"
 
 /* Every volume that has an instance. One volume, one owner: a disk belongs to at most one. */
 static LIST_HEAD(registry);
@@ -288,6 +289,7 @@ static void event_work(struct work_struct *work)
 	if (!active)
 		return;
 	WRITE_ONCE(volume->announced, tiered_volume_state(volume));
+	trace_tiered_state(tiered_volume_devt(volume), READ_ONCE(volume->announced));
 	dm_table_event(active->table);
 }
 

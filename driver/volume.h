@@ -141,4 +141,10 @@ static inline u64 tiered_pages(const struct tiered_volume *volume)
 	return volume->frames.words.pages;
 }
 
+/* The device number of /dev/mapper/NAME. */
+static inline dev_t tiered_volume_devt(const struct tiered_volume *volume)
+{
+	return disk_devt(dm_disk(volume->owner));
+}
+
 #endif

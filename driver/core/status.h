@@ -87,12 +87,17 @@
  *   flush     write every page home that is dirty now; returns at once, flush_left_pages and flush_eta_ms tell the
  *             rest. It ends however much is written meanwhile; while the disk fails it is tried again each second
  *   flush_stop  end that before its time; pages not written home stay dirty
+ *   histogram <path>  replies the sampled latencies of read_hit, read_miss, write_fast or write_bypass since the volume
+ *             was opened, as END:COUNT for each bucket that is not empty: COUNT samples of less than END nanoseconds,
+ *             and at least the bucket before's (12 % less). It ends with `-`. One hit or fast write in 64 is sampled,
+ *             and all that a capacity tier serves
  *   lost [<frame>]  replies the pages that are lost, from a frame on (0 when left out), and then `-`, or the frame from
  *             which to ask again because the reply was full
  *   uuid      replies the volume's UUID in text form
  */
 #define TIERED_MESSAGE_FLUSH "flush"
 #define TIERED_MESSAGE_FLUSH_STOP "flush_stop"
+#define TIERED_MESSAGE_HISTOGRAM "histogram"
 #define TIERED_MESSAGE_LOST "lost"
 #define TIERED_MESSAGE_UUID "uuid"
 

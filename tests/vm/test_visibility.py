@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the driver does can be followed while it does it: tracepoints, histograms."""
+from __future__ import annotations
+
+import re
+
+import pytest
+from qemu import VM
+
+from tests.harness import lower, memory, volume
+from tests.harness.volume import PAGE, Volume
+
+TRACING = "/sys/kernel/tracing"
+PATHS = ("read_hit", "read_miss", "write_fast", "write_bypass")
+
+
+def _trace(vm: VM, commands: str) -> list[str]:
+    """The events of the module while the commands run, each as NAME: FIELDS."""
+    vm.run(f"mount -t tracefs none {TRACING} 2>/dev/null; echo > {TRACING}/trace")
+    vm.run(f"echo 1 > {TRACING}/events/tiered/enable")
+    vm.run(commands)
+    text = vm.run(f"echo 0 > {TRACING}/events/tiered/enable; cat {TRACING}/trace").stdout
+    return re.findall(r" (tiered_\w+: .*)", text)
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M", kernel="6.1")
+def test_tracepoints_tell_what_was_decided(vm: VM) -> None:
+    v = volume.make(vm)
+    dd = f"dd if={v.path} of=/dev/null iflag=direct status=none bs={PAGE} count=1"
+    device = vm.run(f"stat -L -c %Hr:%Lr {v.path}").stdout.strip()
+    write = f"dd if=/dev/zero of={v.path} oflag=direct status=none"
+    events = _trace(
+        vm,
+        f"{dd} skip=7; sync {v.path}; {write} bs={PAGE} count=2 seek=100; {dd} skip=101;"
+        f"{write} bs=1M count=1 seek=8; tierctl flush {v.name}",
+    )
+    mine = [event.replace(f" dev={device}", "") for event in events]
+    for expected in (
+        f"tiered_request: sector=56 bytes={PAGE} read_miss",
+        "tiered_fill: page=7 filled",
+        f"tiered_request: sector=800 bytes={PAGE} write_fast",
+        f"tiered_request: sector=808 bytes={PAGE} read_hit",
+        "tiered_request: sector=16384 bytes=1048576 write_bypass",
+        "tiered_writeback: pages=2 written=2",
+    ):
+        assert mine.count(expected) == 1, f"not once: {expected}\n" + "\n".join(mine)
+    v.close()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M", kernel="6.1")
+def test_tracepoints_tell_of_bad_memory_and_states(vm: VM) -> None:
+    v = Volume(vm).format()
+    lower.leave_dirty(v, 8)
+    below = lower.below(v)
+    below.open(v)
+    below.hold()
+    with memory.healed_after(vm):
+        place = memory.places(v)[5]
+        memory.spoil(v, place.data)
+        # The state is announced by a worker.
+        announced = f"timeout 20 sh -c 'until grep -q tiered_state: {TRACING}/trace; do sleep 0.1; done'"
+        read = f"dd if={v.path} of=/dev/null iflag=direct status=none bs={PAGE} count=1 skip=5"
+        text = "\n".join(_trace(vm, f"! {read} && {announced}"))
+        assert re.search(rf"tiered_bad_frame: dev=\S+ page=5 frame={place.frame} lost", text), text
+        assert re.search(r"tiered_state: dev=\S+ state=", text), text
+        below.work()
+        v.close()
+        below.remove()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M")
+def test_histograms_agree_with_status(vm: VM) -> None:
+    v = volume.make(vm)
+    v.set_options("admission all")
+    vm.run(f"dd if=/dev/zero of={v.path} oflag=direct status=none bs={PAGE} count=1000")
+    vm.run(f"dd if={v.path} of=/dev/null iflag=direct status=none bs={PAGE} count=1200")
+    v.set_options("")
+    vm.run(f"dd if=/dev/zero of={v.path} oflag=direct status=none bs=1M count=2 seek=20")
+    counters = v.counters()
+    for path in PATHS:
+        reply = vm.run(f"dmsetup message {v.name} 0 histogram {path}").stdout.split()
+        assert reply.pop() == "-"
+        buckets = [tuple(map(int, bucket.split(":"))) for bucket in reply]
+        samples = sum(count for _, count in buckets)
+        seen, median = 0, 0
+        for end, count in buckets:
+            seen += count
+            if not median and 2 * seen >= samples:
+                median = end
+        assert samples > 0 and buckets == sorted(buckets), f"{path}: {reply}"
+        assert median == counters[f"{path}_p50_ns"], f"{path}: {median}, status {counters}"
+    mark = vm.log_mark()
+    assert vm.run(f"dmsetup message {v.name} 0 histogram elsewhere", check=False).status
+    assert "unknown path elsewhere; known are read_hit" in vm.log_since(mark)
+    v.close()
