@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the driver does can be followed while it does it: tracepoints, histograms."""
+"""What the driver does can be followed: tracepoints, histograms, what the kernel measures of a table."""
 from __future__ import annotations
 
 import re
@@ -92,4 +92,21 @@ def test_histograms_agree_with_status(vm: VM) -> None:
     mark = vm.log_mark()
     assert vm.run(f"dmsetup message {v.name} 0 histogram elsewhere", check=False).status
     assert "unknown path elsewhere; known are read_hit" in vm.log_since(mark)
+    v.close()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M", kernel="6.1", append="ima_policy=critical_data")
+def test_integrity_measurement_names_devices_and_options(vm: VM) -> None:
+    v = volume.make(vm)
+    v.set_options("writethrough admission all")
+    vm.run("mount -t securityfs none /sys/kernel/security 2>/dev/null || test -d /sys/kernel/security/ima")
+    lines = vm.run("cat /sys/kernel/security/ima/ascii_runtime_measurements").stdout.splitlines()
+    # The last word of a measurement of kernel data is the data, in hexadecimal.
+    loads = [bytes.fromhex(line.split()[-1]).decode() for line in lines if "dm_table_load" in line]
+    fast, capacity = (vm.run(f"lsblk -dno MAJ:MIN {path}").stdout.strip() for path in (v.fast, v.capacity))
+    wanted = (
+        "target_name=tiered,target_version=",
+        f"fast_device={fast},capacity_device={capacity},read_only=n,writethrough=y,admission=all;",
+    )
+    assert any(all(text in load for text in wanted) for load in loads), loads
     v.close()
