@@ -29,7 +29,7 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 	if (tiered_frame_state(word) == TIERED_CLAIM_LOST)
 		return TIERED_BAD_LOST;
 	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
-	trace_tiered_bad_frame(tiered_volume_devt(volume), page, frame,
+	trace_tiered_bad_frame(volume->devt, page, frame,
 			       tiered_frame_state(word) != TIERED_CLAIM_CLEAN);
 	if (tiered_frame_state(word) == TIERED_CLAIM_CLEAN) {
 		tiered_frames_condemn(frames, frame);

@@ -98,11 +98,11 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 		expect_own_event(fill, index, stripe);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
-		trace_tiered_fill(tiered_volume_devt(volume), page, true);
+		trace_tiered_fill(volume->devt, page, true);
 		return;
 	}
 	tiered_count(&volume->stats, TIERED_FILLS_DROPPED, 1);
-	trace_tiered_fill(tiered_volume_devt(volume), page, false);
+	trace_tiered_fill(volume->devt, page, false);
 	if (r == UNSETTLED)
 		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
 }

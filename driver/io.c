@@ -54,7 +54,7 @@ static u32 pages_touched(const struct part *part, u32 bytes)
 static void trace_request(const struct tiered_volume *volume, const struct bio *bio, u32 bytes,
 			  enum tiered_decision decision)
 {
-	trace_tiered_request(tiered_volume_devt(volume), bio->bi_iter.bi_sector, bytes, decision);
+	trace_tiered_request(volume->devt, bio->bi_iter.bi_sector, bytes, decision);
 }
 
 /* Keeps the first @bytes of @bio; dm sends the rest again. */

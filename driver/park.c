@@ -11,7 +11,7 @@ void tiered_park(struct tiered_volume *volume, struct bio *bio)
 	struct tiered_parking *parking = &volume->parking;
 
 	tiered_count(&volume->stats, TIERED_PARKED, 1);
-	trace_tiered_request(tiered_volume_devt(volume), bio->bi_iter.bi_sector, bio->bi_iter.bi_size,
+	trace_tiered_request(volume->devt, bio->bi_iter.bi_sector, bio->bi_iter.bi_size,
 			     TIERED_DECIDED_PARKED);
 	spin_lock(&parking->lock);
 	bio_list_add(&parking->bios, bio);

@@ -32,7 +32,7 @@ static bool evict(struct tiered_volume *volume, u32 frame)
 	if (!clean)
 		return false;
 	tiered_count(&volume->stats, TIERED_EVICTIONS, 1);
-	trace_tiered_evict(tiered_volume_devt(volume), tiered_frame_page(word), frame);
+	trace_tiered_evict(volume->devt, tiered_frame_page(word), frame);
 	return true;
 }
 

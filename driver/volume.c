@@ -59,6 +59,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 	volume->fast_devt = fast_devt;
 	volume->home_devt = home_devt;
 	volume->owner = owner;
+	volume->devt = disk_devt(dm_disk(owner));
 	INIT_WORK(&volume->event_work, event_work);
 	tiered_parking_init(volume);
 	tiered_reclaim_init(volume);
@@ -289,7 +290,7 @@ static void event_work(struct work_struct *work)
 	if (!active)
 		return;
 	WRITE_ONCE(volume->announced, tiered_volume_state(volume));
-	trace_tiered_state(tiered_volume_devt(volume), READ_ONCE(volume->announced));
+	trace_tiered_state(volume->devt, READ_ONCE(volume->announced));
 	dm_table_event(active->table);
 }
 

@@ -59,6 +59,7 @@ struct tiered_volume {
 	dev_t fast_devt;
 	dev_t home_devt;
 	struct mapped_device *owner;
+	dev_t devt; /* of /dev/mapper/NAME */
 	u32 instances;
 
 	bool loaded;
@@ -139,12 +140,6 @@ void tiered_volume_look(struct tiered_volume *volume);
 static inline u64 tiered_pages(const struct tiered_volume *volume)
 {
 	return volume->frames.words.pages;
-}
-
-/* The device number of /dev/mapper/NAME. */
-static inline dev_t tiered_volume_devt(const struct tiered_volume *volume)
-{
-	return disk_devt(dm_disk(volume->owner));
 }
 
 #endif

@@ -309,7 +309,7 @@ void tiered_writeback_write(struct tiered_volume *volume)
 	if (entered)
 		tiered_fast_leave(id);
 	tiered_count(&volume->stats, TIERED_WRITEBACK_BYTES, (u64)written * TIERED_FRAME_BYTES);
-	trace_tiered_writeback(tiered_volume_devt(volume), count, written);
+	trace_tiered_writeback(volume->devt, count, written);
 	writeback->written = written;
 	WRITE_ONCE(writeback->flush_written, writeback->flush_written + written);
 	WRITE_ONCE(writeback->failing, written < count);
