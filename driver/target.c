@@ -11,6 +11,7 @@
 #include "bad.h"
 #include "compat/compat.h"
 #include "core/status.h"
+#include "heat.h"
 #include "io.h"
 #include "volume.h"
 
@@ -451,6 +452,35 @@ static int message_lost(struct tiered *t, unsigned int argc, char **argv, char *
 	return 1;
 }
 
+/* Extents that one reply tells of at most, and room for one. */
+#define HEAT_EXTENTS 128u
+#define HEAT_ROOM 64
+
+static int message_heat(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
+{
+	struct tiered_extent_heat *heat;
+	unsigned int sz = 0, i;
+	u64 extent = 0;
+
+	if (argc == 2 && kstrtou64(argv[1], 10, &extent))
+		return -EINVAL;
+	heat = kcalloc(HEAT_EXTENTS, sizeof(*heat), GFP_KERNEL);
+	if (!heat)
+		return -ENOMEM;
+	extent = tiered_heat_next(t->volume, extent);
+	if (extent != TIERED_NO_EXTENT)
+		tiered_heat_count(t->volume, extent, heat, HEAT_EXTENTS);
+	for (i = 0; i < HEAT_EXTENTS && sz + HEAT_ROOM < maxlen; i++)
+		if (heat[i].resident)
+			DMEMIT("%llu:%u:%u:%u ", extent + i, heat[i].resident, heat[i].dirty, heat[i].recent);
+	kfree(heat);
+	if (extent == TIERED_NO_EXTENT)
+		DMEMIT("-");
+	else
+		DMEMIT("%llu", extent + i);
+	return 1;
+}
+
 static const char *const path_names[TIERED_PATHS] = {
 	[TIERED_PATH_READ_HIT] = "read_hit",
 	[TIERED_PATH_READ_MISS] = "read_miss",
@@ -502,9 +532,11 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		DMEMIT("%pUb", t->volume->uuid);
 		return 1;
 	}
+	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_HEAT))
+		return message_heat(t, argc, argv, result, maxlen);
 	if (argc == 2 && !strcasecmp(argv[0], TIERED_MESSAGE_HISTOGRAM))
 		return message_histogram(t, argv[1], result, maxlen);
-	DMERR("%s: unknown message %s; known are flush, flush_stop, histogram, lost and uuid", t->volume->name, argv[0]);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost and uuid", t->volume->name, argv[0]);
 	return -EINVAL;
 }
 

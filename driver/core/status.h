@@ -87,6 +87,10 @@
  *   flush     write every page home that is dirty now; returns at once, flush_left_pages and flush_eta_ms tell the
  *             rest. It ends however much is written meanwhile; while the disk fails it is tried again each second
  *   flush_stop  end that before its time; pages not written home stay dirty
+ *   heat [<extent>]  replies what of the volume is in the fast tier, as EXTENT:RESIDENT:DIRTY:RECENT for each extent that
+ *             has a resident page, in order, from an extent on (0 when left out): the extent's number (its offset in
+ *             units of 1 MiB), its resident pages, how many of them are dirty, and how many were used again since
+ *             reclaim last came by. Then `-`, or the extent from which to ask again
  *   histogram <path>  replies the sampled latencies of read_hit, read_miss, write_fast or write_bypass since the volume
  *             was opened, as END:COUNT for each bucket that is not empty: COUNT samples of less than END nanoseconds,
  *             and at least the bucket before's (12 % less). It ends with `-`. One hit or fast write in 64 is sampled,
@@ -97,6 +101,7 @@
  */
 #define TIERED_MESSAGE_FLUSH "flush"
 #define TIERED_MESSAGE_FLUSH_STOP "flush_stop"
+#define TIERED_MESSAGE_HEAT "heat"
 #define TIERED_MESSAGE_HISTOGRAM "histogram"
 #define TIERED_MESSAGE_LOST "lost"
 #define TIERED_MESSAGE_UUID "uuid"

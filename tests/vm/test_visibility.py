@@ -2,15 +2,18 @@
 """What the driver does can be followed: tracepoints, histograms, what the kernel measures of a table."""
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 
 import pytest
 from qemu import VM
 
-from tests.harness import lower, memory, volume
+from tests.harness import fio, lower, memory, volume
 from tests.harness.volume import PAGE, Volume
 
 TRACING = "/sys/kernel/tracing"
+EXTENT_PAGES = 256
 PATHS = ("read_hit", "read_miss", "write_fast", "write_bypass")
 
 
@@ -110,3 +113,24 @@ def test_integrity_measurement_names_devices_and_options(vm: VM) -> None:
     )
     assert any(all(text in load for text in wanted) for load in loads), loads
     v.close()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="300M")
+def test_heat_is_what_the_medium_says(vm: VM) -> None:
+    v = volume.make(vm)
+    v.set_options("admission all")
+    # In two parts that no single reply covers; the second is read again.
+    for offset, size in (("1M", "4M"), ("290M", "2M")):
+        fio.run(vm, v.path, rw="randwrite", bs="4k", offset=offset, size=size, io_size="1M", iodepth=1)
+    vm.run(f"dd if={v.path} of=/dev/null iflag=direct status=none bs=1M skip=290 count=2")
+    v.flush()
+    told = json.loads(vm.run(f"tierctl heat {v.name} --json").stdout)
+    for_people = vm.run(f"tierctl heat {v.name}").stdout.splitlines()
+    v.close()
+    resident = Counter(page // EXTENT_PAGES for page in memory.places(v))
+    assert set(resident) == {1, 2, 3, 4, 290, 291}
+    assert told["extent_bytes"] == EXTENT_PAGES * PAGE
+    assert {e["offset_bytes"] >> 20: e["resident_pages"] for e in told["extents"]} == resident
+    assert all(e["dirty_pages"] == 0 for e in told["extents"])
+    assert all(e["recent_pages"] > 0 for e in told["extents"][-2:])
+    assert len(for_people) == 1 + len(resident)

@@ -2,6 +2,7 @@
 // Text that comes from people or from the kernel: names, kernel log, mount table, sizes.
 #include "block_device.hpp"
 #include "error.hpp"
+#include "heat.hpp"
 #include "kernel_log.hpp"
 #include "text.hpp"
 
@@ -115,6 +116,25 @@ TEST(Text, PadsAndCutsFields) {
     EXPECT_EQ(0, field[3]);
     store_padded(field, "abcdef");
     EXPECT_EQ("abcd", padded_text(field));
+}
+
+TEST(HeatReply, TellsExtentsAndWhereToGoOn) {
+    const heat_reply reply = parse_heat_reply("0:256:10:3 7:1:0:0 128");
+    const std::vector<extent_heat> expected{{0, 256, 10, 3}, {7, 1, 0, 0}};
+    EXPECT_EQ(reply.extents, expected);
+    EXPECT_EQ(reply.next, 128);
+    EXPECT_EQ(reply.extents[1].offset_bytes(), 7u << 20);
+}
+
+TEST(HeatReply, EndsWithADash) {
+    const heat_reply reply = parse_heat_reply("-");
+    EXPECT_TRUE(reply.extents.empty());
+    EXPECT_FALSE(reply.next.has_value());
+}
+
+TEST(HeatReply, RefusesOtherTexts) {
+    for (const char* text : {"", "x", "1:2:3 -", "1:2:3:4:5 -", "1:2::4 -", "1:2:3:-4 -"})
+        EXPECT_THROW(parse_heat_reply(text), std::exception) << text;
 }
 
 } // namespace

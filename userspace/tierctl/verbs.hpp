@@ -17,6 +17,7 @@ void add_list(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
 void add_check(CLI::App& app, action& chosen);
 void add_flush(CLI::App& app, action& chosen);
+void add_heat(CLI::App& app, action& chosen);
 
 /// Exit statuses of check; every other verb exits 0, 1 (failed) or 2 (wrong usage).
 inline constexpr int check_clean = 0;
