@@ -18,7 +18,7 @@ from multiprocessing import Process
 from pathlib import Path
 
 PROCESSES = 4
-NAMES = 60
+NAMES = 40
 FILE_MAX = 1 << 20
 WRITE_MAX = 128 << 10
 REPORT_EVERY = 50
@@ -96,13 +96,19 @@ class Stress:
     def write_mapped(self) -> None:
         def use(fd: int) -> None:
             at, count = self._range()
-            os.ftruncate(fd, max(os.fstat(fd).st_size, at + count))
+            # Written through the mapping, a hole in a full file system is a bus error.
+            os.posix_fallocate(fd, at, count)
             with mmap.mmap(fd, 0) as memory:
                 memory[slice(at, at + count)] = self.rng.randbytes(count)
                 if self.rng.random() < 0.3:
                     memory.flush()
 
-        self._with_file(use)
+        # Nobody else's: it would be one, too, if the file was cut off meanwhile.
+        fd = os.open(self.folder / f"mapped{os.getpid()}", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            use(fd)
+        finally:
+            os.close(fd)
 
     def truncate(self) -> None:
         self._with_file(lambda fd: os.ftruncate(fd, self._range()[0]))
