@@ -430,6 +430,19 @@ static void tiered_status(struct dm_target *ti, status_type_t type, unsigned int
 	}
 }
 
+static int message_flush(struct tiered *t)
+{
+	if (t->options.read_only)
+		return -EROFS;
+	if (tiered_fast_gone(&t->volume->fast)) {
+		DMERR("%s: nothing can be written home, the fast tier is gone; close the volume and open it when the "
+		      "fast tier is back", t->volume->name);
+		return -ENODEV;
+	}
+	tiered_writeback_all(t->volume);
+	return 0;
+}
+
 /* Room for a page, a frame number and their spaces. */
 #define LOST_ROOM 40
 
@@ -516,12 +529,8 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 
 	if (!smp_load_acquire(&t->volume->loaded))
 		return -ENODEV;
-	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH)) {
-		if (t->options.read_only)
-			return -EROFS;
-		tiered_writeback_all(t->volume);
-		return 0;
-	}
+	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH))
+		return message_flush(t);
 	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH_STOP)) {
 		tiered_writeback_all_stop(t->volume);
 		return 0;

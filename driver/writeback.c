@@ -206,8 +206,11 @@ static void collect(struct tiered_volume *volume)
 	int id;
 
 	writeback->count = 0;
-	if (!tiered_fast_enter(&volume->fast, &id))
+	if (!tiered_fast_enter(&volume->fast, &id)) {
+		/* Their turn does not come any more. */
+		writeback->passed_over_count = 0;
 		return;
+	}
 	tiered_writeback_begin(volume);
 	for (looked = 0; looked < frames && writeback->count < TIERED_WRITEBACK_BATCH; looked++) {
 		word = tiered_frame_word(&volume->frames, writeback->hand);

@@ -85,7 +85,8 @@
 /*
  * Messages (`dmsetup message NAME 0 <message>`):
  *   flush     write every page home that is dirty now; returns at once, flush_left_pages and flush_eta_ms tell the
- *             rest. It ends however much is written meanwhile; while the disk fails it is tried again each second
+ *             rest. It ends however much is written meanwhile; while the disk fails it is tried again each second. An error
+ *             (ENODEV) when the fast tier is gone
  *   flush_stop  end that before its time; pages not written home stay dirty
  *   heat [<extent>]  replies what of the volume is in the fast tier, as EXTENT:RESIDENT:DIRTY:RECENT for each extent that
  *             has a resident page, in order, from an extent on (0 when left out): the extent's number (its offset in

@@ -41,6 +41,9 @@ def test_what_is_whole_on_the_disk_is_read_and_the_rest_is_an_error(vm: VM) -> N
     _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} seek=4096 count=1 {DIRECT}")
     assert vm.run(f"blkdiscard -l {PAGE} {v.path}", check=False).status
     assert v.state() == "degraded"
+    mark = vm.log_mark()
+    assert vm.run(f"tierctl flush {v.name}", check=False).status
+    assert "nothing can be written home, the fast tier is gone" in vm.log_since(mark)
     vm.run(f"dmsetup remove {v.name}")
     below.remove()
     memory.bind(vm)
