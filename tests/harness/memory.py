@@ -11,7 +11,9 @@ from qemu import VM
 
 from tests.harness.volume import Volume
 
-DEVICE = "pfn0.0"  # of the first namespace, in fsdax mode
+# The first namespace as its driver knows it: pfn0.0 or another, as the boot had it; in UNBOUND while away.
+DEVICE = "basename $(readlink -f /sys/block/pmem0/device)"
+UNBOUND = "/tmp/unbound"
 DRIVER = "/sys/bus/nd/drivers/nd_pmem"
 
 
@@ -44,12 +46,12 @@ def spoil(v: Volume, *sectors: int, count: int = 1) -> None:
 
 def unbind(vm: VM) -> None:
     """Take the first namespace away from its driver, whoever uses it."""
-    vm.run(f"echo {DEVICE} > {DRIVER}/unbind")
+    vm.run(f"{DEVICE} > {UNBOUND} && cat {UNBOUND} > {DRIVER}/unbind")
 
 
 def bind(vm: VM) -> None:
     """Give it back."""
-    vm.run(f"echo {DEVICE} > {DRIVER}/bind && test -b /dev/pmem0")
+    vm.run(f"cat {UNBOUND} > {DRIVER}/bind && test -b /dev/pmem0")
 
 
 def forget_bad_blocks(vm: VM) -> None:
