@@ -39,15 +39,8 @@ static void free_fill(struct tiered_fill *fill)
 /*----------------------------------------------------------------*/
 /* The worker */
 
-enum filled {
-	FILLED,
-	CHANGED,
-	UNSETTLED,
-	NO_FRAME,
-};
-
-static enum filled fill_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page, u32 seen_events,
-			       struct page *from)
+static enum tiered_reason fill_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page,
+				      u32 seen_events, struct page *from)
 {
 	struct tiered_frames *frames = &volume->frames;
 	void *data;
@@ -59,18 +52,18 @@ static enum filled fill_locked(struct tiered_volume *volume, struct tiered_strip
 	 */
 	if (atomic_read(&stripe->home_writes) || atomic_read(&stripe->events) != seen_events ||
 	    tiered_zero_excludes(volume, page))
-		return CHANGED;
+		return TIERED_REASON_dropped_changed;
 	/* A clean claim says that the home has this durably. */
 	if (!tiered_homes_settled(&volume->homes, page))
-		return UNSETTLED;
+		return TIERED_REASON_dropped_unflushed;
 	frame = tiered_frames_alloc(frames, false);
 	if (frame == TIERED_NO_FRAME)
-		return NO_FRAME;
+		return TIERED_REASON_dropped_full;
 	data = kmap_local_page(from);
 	memcpy_flushcache(tiered_frame_data(frames, frame), data, TIERED_FRAME_BYTES);
 	kunmap_local(data);
 	tiered_frames_insert(frames, stripe, page, frame, TIERED_CLAIM_CLEAN);
-	return FILLED;
+	return TIERED_REASON_filled_read;
 }
 
 /* That we filled a page is an event to the later pages of the same stripe, but not one to drop them for. */
@@ -88,13 +81,14 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 	struct tiered_volume *volume = fill->volume;
 	u64 page = fill->page + index;
 	struct tiered_stripe *stripe = tiered_stripe_of(&volume->frames, page);
-	enum filled r;
+	enum tiered_reason r;
 
 	spin_lock(&stripe->lock);
 	r = fill_locked(volume, stripe, page, fill->seen.events[index], fill->bio.bi_io_vec[index].bv_page);
 	spin_unlock(&stripe->lock);
 
-	if (r == FILLED) {
+	tiered_why(volume, page, r);
+	if (r == TIERED_REASON_filled_read) {
 		expect_own_event(fill, index, stripe);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
@@ -103,7 +97,7 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 	}
 	tiered_count(&volume->stats, TIERED_FILLS_DROPPED, 1);
 	trace_tiered_fill(volume->devt, page, false);
-	if (r == UNSETTLED)
+	if (r == TIERED_REASON_dropped_unflushed)
 		queue_delayed_work(volume->workers, &volume->fills.settle, SETTLE_DELAY);
 }
 

@@ -157,10 +157,11 @@ static u32 look_at_misses(struct tiered_volume *volume, u64 first, u32 pages, st
 	return i;
 }
 
-static bool admit(struct tiered_volume *volume, struct bio *bio)
+static enum tiered_admission admit(struct tiered_volume *volume, struct bio *bio)
 {
 	struct tiered_streams_cpu *streams = get_cpu_ptr(volume->streams);
-	bool write = op_is_write(bio_op(bio)), yes;
+	bool write = op_is_write(bio_op(bio));
+	enum tiered_admission admission;
 	u32 epoch = READ_ONCE(volume->flush_epoch);
 
 	/*
@@ -171,10 +172,23 @@ static bool admit(struct tiered_volume *volume, struct bio *bio)
 		streams->writes = (struct tiered_streams){ 0 };
 		streams->flush_epoch = epoch;
 	}
-	yes = tiered_admit(write ? &streams->writes : &streams->reads, volume->options.admission,
-			   bio->bi_iter.bi_sector, bio->bi_iter.bi_size);
+	admission = tiered_admit(write ? &streams->writes : &streams->reads, volume->options.admission,
+				 bio->bi_iter.bi_sector, bio->bi_iter.bi_size);
 	put_cpu_ptr(volume->streams);
-	return yes;
+	return admission;
+}
+
+/* Why what was not admitted goes to the disk. */
+static enum tiered_reason passed_reason(enum tiered_admission admission)
+{
+	switch (admission) {
+	case TIERED_PASSED_LARGE:
+		return TIERED_REASON_passed_large;
+	case TIERED_PASSED_STREAM:
+		return TIERED_REASON_passed_stream;
+	default:
+		return TIERED_REASON_passed_option;
+	}
 }
 
 int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns)
@@ -192,7 +206,8 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	u32 pages = pages_touched(part, bio->bi_iter.bi_size);
 	u64 started_ns = ktime_get_ns();
 	struct tiered_fill_seen seen;
-	bool admitted, fillable;
+	enum tiered_admission admission;
+	bool fillable;
 
 	if (part->page >= tiered_pages(volume)) /* the tail of the disk, less than a page */
 		return tiered_io_read_home(volume, bio, started_ns);
@@ -201,14 +216,20 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	pages = look_at_misses(volume, part->page, pages, &seen, &fillable);
 	if (!pages)
 		return -EAGAIN;
-	admitted = admit(volume, bio);
+	admission = admit(volume, bio);
 	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes));
 	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
 	trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_MISS);
 
-	if (admitted && fillable && !volume->options.read_only &&
-	    tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
-		return DM_MAPIO_SUBMITTED;
+	if (admission != TIERED_ADMITTED) {
+		tiered_why(volume, part->page, passed_reason(admission));
+	} else if (!fillable) {
+		tiered_why(volume, part->page, TIERED_REASON_dropped_busy);
+	} else if (!volume->options.read_only) {
+		if (tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
+			return DM_MAPIO_SUBMITTED;
+		tiered_why(volume, part->page, TIERED_REASON_dropped_memory);
+	}
 	return tiered_io_read_home(volume, bio, started_ns);
 }
 
@@ -361,8 +382,10 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 	else
 		tiered_frames_insert(frames, stripe, part->page, frame, TIERED_CLAIM_DIRTY);
 	tiered_count(&volume->stats, resident ? TIERED_WRITE_HITS : TIERED_WRITE_FILLS, 1);
-	if (!resident)
+	if (!resident) {
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
+		tiered_why(volume, part->page, TIERED_REASON_filled_write);
+	}
 	return TIERED_WRITTEN;
 }
 
@@ -439,22 +462,21 @@ u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes)
 
 /*
  * Writes what can go to frames from the start of @bio on. Returns the outcome of the first part that could not, and
- * in *@done_bytes what was written before it.
+ * in *@done_bytes what was written before it. *@admission is set when that outcome is TIERED_WRITE_HOME.
  */
 static enum tiered_written write_frames(struct tiered_volume *volume, struct bio *bio, u32 *done_bytes,
-					bool *admitted)
+					enum tiered_admission *admission)
 {
 	struct bvec_iter iter = bio->bi_iter;
 	enum tiered_written r = TIERED_WRITTEN;
 	bool asked = false;
 
-	*admitted = false;
 	while (iter.bi_size) {
-		r = tiered_io_write_part(volume, bio, &iter, *admitted);
+		r = tiered_io_write_part(volume, bio, &iter, asked && *admission == TIERED_ADMITTED);
 		if (r == TIERED_WRITE_HOME && !asked) {
 			/* The policy is asked only about what is not resident. */
 			asked = true;
-			*admitted = admit(volume, bio);
+			*admission = admit(volume, bio);
 			continue;
 		}
 		if (r != TIERED_WRITTEN)
@@ -464,18 +486,35 @@ static enum tiered_written write_frames(struct tiered_volume *volume, struct bio
 	return r;
 }
 
+/* Sends the start of @bio to the disk, the first @part of it alone if it was admitted. Returns how many bytes go. */
+static u32 bypass(struct tiered_volume *volume, struct bio *bio, const struct part *part,
+		  enum tiered_admission admission)
+{
+	enum tiered_reason reason = passed_reason(admission);
+	u32 bytes = bio->bi_iter.bi_size;
+
+	if (admission == TIERED_ADMITTED) {
+		bytes = part->bytes;
+		reason = bytes < TIERED_FRAME_BYTES ? TIERED_REASON_passed_partial : TIERED_REASON_dropped_full;
+	}
+	bytes = tiered_io_bypass(volume, bio, bytes);
+	if (bytes)
+		tiered_why(volume, part->page, reason);
+	return bytes;
+}
+
 static int map_write(struct tiered_volume *volume, struct bio *bio)
 {
 	u64 started_ns = tiered_latency_start(&volume->stats);
+	enum tiered_admission admission;
 	enum tiered_written r;
 	struct part part;
-	bool admitted;
 	u32 bytes;
 
 	if (volume->options.read_only || tiered_homes_flush_failed(&volume->homes))
 		return end_with(bio, BLK_STS_IOERR);
 again:
-	r = write_frames(volume, bio, &bytes, &admitted);
+	r = write_frames(volume, bio, &bytes, &admission);
 	if (likely(bytes)) {
 		keep_first(bio, bytes);
 		trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_FAST);
@@ -491,8 +530,7 @@ again:
 	part = part_at(&bio->bi_iter);
 	switch (r) {
 	case TIERED_WRITE_HOME:
-		/* Admitted: only this part has to go there, be it for its size or for want of a frame. */
-		bytes = tiered_io_bypass(volume, bio, admitted ? part.bytes : bio->bi_iter.bi_size);
+		bytes = bypass(volume, bio, &part, admission);
 		if (!bytes)
 			goto again;
 		keep_first(bio, bytes);

@@ -32,6 +32,7 @@ static bool evict(struct tiered_volume *volume, u32 frame)
 	if (!clean)
 		return false;
 	tiered_count(&volume->stats, TIERED_EVICTIONS, 1);
+	tiered_why(volume, tiered_frame_page(word), TIERED_REASON_evicted);
 	trace_tiered_evict(volume->devt, tiered_frame_page(word), frame);
 	return true;
 }

@@ -317,7 +317,7 @@ static void gather_frames(struct tiered_volume *volume, struct status_fields *s)
 	held = s->frames_clean + s->frames_dirty + s->frames_lost + s->frames_retired;
 	/* The counts are taken one after the other, while frames change hands. */
 	s->frames_free = s->frames_total - min(held, s->frames_total);
-	s->dram_bytes = frames->dram_bytes;
+	s->dram_bytes = frames->dram_bytes + tiered_whys_bytes(&volume->whys);
 	s->metadata_bytes = volume->metadata_bytes;
 }
 
@@ -494,6 +494,32 @@ static int message_heat(struct tiered *t, unsigned int argc, char **argv, char *
 	return 1;
 }
 
+static const char *const reason_names[TIERED_REASONS_END] = {
+#define NAME(name, text) [TIERED_REASON_##name] = #name,
+	TIERED_REASONS(NAME)
+#undef NAME
+};
+
+/* Room for an extent, a reason, an age and the place to go on from. */
+#define WHY_ROOM 64
+
+static int message_why(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
+{
+	struct tiered_decision_made made;
+	unsigned int sz = 0;
+	u32 place = 0;
+
+	if (argc == 2 && kstrtou32(argv[1], 10, &place))
+		return -EINVAL;
+	while (sz + WHY_ROOM < maxlen && (place = tiered_why_next(t->volume, place, &made)) != TIERED_NO_WHY)
+		DMEMIT("%llu:%s:%u ", made.extent, reason_names[made.reason], made.age_s);
+	if (place == TIERED_NO_WHY)
+		DMEMIT("-");
+	else
+		DMEMIT("%u", place);
+	return 1;
+}
+
 static const char *const path_names[TIERED_PATHS] = {
 	[TIERED_PATH_READ_HIT] = "read_hit",
 	[TIERED_PATH_READ_MISS] = "read_miss",
@@ -545,7 +571,10 @@ static int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, 
 		return message_heat(t, argc, argv, result, maxlen);
 	if (argc == 2 && !strcasecmp(argv[0], TIERED_MESSAGE_HISTOGRAM))
 		return message_histogram(t, argv[1], result, maxlen);
-	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost and uuid", t->volume->name, argv[0]);
+	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_WHY))
+		return message_why(t, argc, argv, result, maxlen);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, uuid and why", t->volume->name,
+	      argv[0]);
 	return -EINVAL;
 }
 

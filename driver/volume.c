@@ -30,6 +30,7 @@ static void free_volume(struct tiered_volume *volume)
 	tiered_fills_exit(volume);
 	if (volume->loaded)
 		tiered_frames_exit(&volume->frames);
+	tiered_whys_exit(&volume->whys);
 	tiered_media_exit(&volume->media);
 	tiered_homes_exit(&volume->homes);
 	free_percpu(volume->streams);
@@ -189,10 +190,13 @@ static int load(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev
 			       volume->fast.base + le64_to_cpu(sb->frames_offset_bytes));
 	if (r)
 		return r;
-	r = tiered_words_load(volume, &volume->unsettled);
+	r = tiered_whys_init(&volume->whys, words.pages, words.frames);
+	if (!r)
+		r = tiered_words_load(volume, &volume->unsettled);
 	if (!r)
 		r = tiered_recognise_home(volume, home, sectors);
 	if (r) {
+		tiered_whys_exit(&volume->whys);
 		tiered_frames_exit(&volume->frames);
 		return r;
 	}

@@ -21,6 +21,7 @@
 #include "reclaim.h"
 #include "stats.h"
 #include "through.h"
+#include "why.h"
 #include "words.h"
 #include "writeback.h"
 #include "zero.h"
@@ -85,6 +86,7 @@ struct tiered_volume {
 	struct tiered_writeback writeback;
 	struct tiered_zeroing zeroing;
 	struct tiered_streams_cpu __percpu *streams;
+	struct tiered_whys whys;
 	u32 flush_epoch; /* FLUSHes received, for the streams */
 
 	struct dm_target *active; /* the instance that was resumed last; NULL while suspended */

@@ -47,15 +47,18 @@ static u32 stream_run_bytes(struct tiered_streams *streams, u64 sector, u32 byte
 	return streams->stream[i].run_bytes;
 }
 
-bool tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector, u32 bytes)
+enum tiered_admission tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector,
+				   u32 bytes)
 {
 	switch (mode) {
 	case TIERED_ADMIT_NONE:
-		return false;
+		return TIERED_PASSED_MODE;
 	case TIERED_ADMIT_ALL:
-		return true;
+		return TIERED_ADMITTED;
 	case TIERED_ADMIT_SMALL:
 		break;
 	}
-	return stream_run_bytes(streams, sector, bytes) < TIERED_STREAM_BYTES && bytes <= TIERED_ADMIT_SMALL_BYTES;
+	if (stream_run_bytes(streams, sector, bytes) >= TIERED_STREAM_BYTES)
+		return TIERED_PASSED_STREAM;
+	return bytes > TIERED_ADMIT_SMALL_BYTES ? TIERED_PASSED_LARGE : TIERED_ADMITTED;
 }

@@ -39,10 +39,18 @@ struct tiered_streams {
 	u32 clock;
 };
 
+enum tiered_admission {
+	TIERED_ADMITTED,
+	TIERED_PASSED_LARGE,
+	TIERED_PASSED_STREAM,
+	TIERED_PASSED_MODE, /* `admission none` */
+};
+
 /*
- * Notes a request of @bytes at @sector that missed and says whether to admit it.
+ * Notes a request of @bytes at @sector that missed and says whether to admit it, or why not.
  */
-bool tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector, u32 bytes);
+enum tiered_admission tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector,
+				   u32 bytes);
 
 #ifdef __cplusplus
 }

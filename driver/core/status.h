@@ -99,6 +99,10 @@
  *   lost [<frame>]  replies the pages that are lost, from a frame on (0 when left out), and then `-`, or the frame from
  *             which to ask again because the reply was full
  *   uuid      replies the volume's UUID in text form
+ *   why [<place>]  replies the last decision about each extent, as EXTENT:REASON:SECONDS with the name of the reason and
+ *             how long ago it was, in no order, from a place of the table on (0 when left out), and then `-`, or the place from
+ *             which to ask again. Where the volume has more extents than the table has places, the newest decision
+ *             of those that share a place
  */
 #define TIERED_MESSAGE_FLUSH "flush"
 #define TIERED_MESSAGE_FLUSH_STOP "flush_stop"
@@ -106,5 +110,32 @@
 #define TIERED_MESSAGE_HISTOGRAM "histogram"
 #define TIERED_MESSAGE_LOST "lost"
 #define TIERED_MESSAGE_UUID "uuid"
+#define TIERED_MESSAGE_WHY "why"
+
+/*
+ * REASON(name, what was decided about a page of the extent). filled: it became resident. passed: the request went to the
+ * capacity tier because of what it is. dropped: it was to become resident and did not.
+ */
+#define TIERED_REASONS(REASON)                                                                          \
+	REASON(filled_read, "a small read missed, and what it read was kept")                           \
+	REASON(filled_write, "a small write was taken by the fast tier")                                \
+	REASON(passed_large, "the request was larger than 64 KiB")                                      \
+	REASON(passed_stream, "the request was part of a sequential stream")                            \
+	REASON(passed_option, "the table says `admission none`")                                        \
+	REASON(passed_partial, "less than a page was written, and the rest was not resident")           \
+	REASON(dropped_busy, "a write to the disk was under way nearby, or the read was too long to keep") \
+	REASON(dropped_changed, "the page was written while it was read")                               \
+	REASON(dropped_unflushed, "the disk had not been flushed since the last write there")           \
+	REASON(dropped_full, "no frame was free")                                                       \
+	REASON(dropped_memory, "too many fills were under way")                                         \
+	REASON(evicted, "a clean page made room for others and was not used again before that")
+
+enum tiered_reason {
+	TIERED_REASON_NONE,
+#define TIERED_REASON_ENUM(name, text) TIERED_REASON_##name,
+	TIERED_REASONS(TIERED_REASON_ENUM)
+#undef TIERED_REASON_ENUM
+	TIERED_REASONS_END
+};
 
 #endif

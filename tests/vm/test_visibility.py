@@ -115,6 +115,52 @@ def test_integrity_measurement_names_devices_and_options(vm: VM) -> None:
     v.close()
 
 
+def _why(v: Volume, offset_mib: int) -> str:
+    """The last decision about the extent at an offset."""
+    told = json.loads(v.vm.run(f"tierctl why {v.name} --json --offset {offset_mib}M").stdout)
+    (extent,) = told["extents"]
+    assert extent["offset_bytes"] == offset_mib << 20 and extent["text"] and extent["age_s"] < 600
+    return str(extent["reason"])
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M")
+def test_why_tells_the_last_decision_of_an_extent(vm: VM) -> None:
+    v = volume.make(vm)
+    write = f"dd if=/dev/zero of={v.path} oflag=direct status=none"
+    read = f"dd if={v.path} of=/dev/null iflag=direct status=none"
+    vm.run(f"{write} bs=4K count=1 seek={1 * 256}")
+    vm.run(f"{write} bs=1M count=1 seek=2")
+    vm.run(f"{write} bs=512 count=1 seek={3 * 2048 + 1}")
+    vm.run(f"{read} bs=4K count=200 skip={4 * 256}")
+    vm.run(f"{read} bs=1M count=1 skip=5")
+    vm.run(f"{read} bs=4K count=1 skip={6 * 256 + 99}")
+    # Not flushed yet, which a fill would need: its worker says so.
+    vm.run(f"{read} bs=4K count=1 skip={2 * 256}")
+    v.wait_for("fills_dropped", 1)
+    v.wait_for("read_fills", 1)
+    told = [_why(v, extent) for extent in range(1, 7)]
+    assert told == [
+        "filled_write",
+        "dropped_unflushed",
+        "passed_partial",
+        "passed_stream",
+        "passed_large",
+        "filled_read",
+    ], told
+    v.set_options("admission none")
+    vm.run(f"{read} bs=4K count=1 skip={7 * 256}")
+    assert _why(v, 7) == "passed_option"
+    # More than the fast tier holds: what was clean had to go.
+    v.set_options("admission all")
+    fio.run(vm, v.path, rw="read", bs="64k", offset="8M", size="32M", iodepth=1)
+    v.wait_for("evictions", 1)
+    everything = vm.run(f"tierctl why {v.name}").stdout
+    assert re.search(r"^ *6\.0 MiB +\d+ +evicted: ", everything, re.MULTILINE), everything
+    refused = vm.run(f"tierctl why {v.name} --offset 96M", check=False)
+    assert refused.status == 1 and "ends at 96 MiB; give an --offset below that" in refused.stderr
+    v.close()
+
+
 @pytest.mark.vm(nvdimm="16M", disks="300M")
 def test_heat_is_what_the_medium_says(vm: VM) -> None:
     v = volume.make(vm)

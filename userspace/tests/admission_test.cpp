@@ -18,21 +18,23 @@ TEST(Admission, KnowsItsModesByName) {
 
 TEST(Admission, AllAndNoneLookAtNothing) {
     tiered_streams streams{};
-    EXPECT_TRUE(tiered_admit(&streams, TIERED_ADMIT_ALL, 0, 1 << 20));
-    EXPECT_FALSE(tiered_admit(&streams, TIERED_ADMIT_NONE, 0, page_bytes));
+    EXPECT_EQ(TIERED_ADMITTED, tiered_admit(&streams, TIERED_ADMIT_ALL, 0, 1 << 20));
+    EXPECT_EQ(TIERED_PASSED_MODE, tiered_admit(&streams, TIERED_ADMIT_NONE, 0, page_bytes));
 }
 
 TEST(Admission, TakesScatteredSmallRequests) {
     tiered_streams streams{};
     for (u64 i = 0; i < 1000; i++)
-        EXPECT_TRUE(
-            tiered_admit(&streams, TIERED_ADMIT_SMALL, (i * 7919 + 1) % 100003 * 64, page_bytes));
+        EXPECT_EQ(TIERED_ADMITTED, tiered_admit(&streams, TIERED_ADMIT_SMALL,
+                                                (i * 7919 + 1) % 100003 * 64, page_bytes));
 }
 
 TEST(Admission, PassesLargeRequestsBy) {
     tiered_streams streams{};
-    EXPECT_TRUE(tiered_admit(&streams, TIERED_ADMIT_SMALL, 1000, TIERED_ADMIT_SMALL_BYTES));
-    EXPECT_FALSE(tiered_admit(&streams, TIERED_ADMIT_SMALL, 9000, TIERED_ADMIT_SMALL_BYTES + 512));
+    EXPECT_EQ(TIERED_ADMITTED,
+              tiered_admit(&streams, TIERED_ADMIT_SMALL, 1000, TIERED_ADMIT_SMALL_BYTES));
+    EXPECT_EQ(TIERED_PASSED_LARGE,
+              tiered_admit(&streams, TIERED_ADMIT_SMALL, 9000, TIERED_ADMIT_SMALL_BYTES + 512));
 }
 
 TEST(Admission, PassesAStreamByOnceItIsOne) {
@@ -40,7 +42,8 @@ TEST(Admission, PassesAStreamByOnceItIsOne) {
     const u64 requests = 4 * TIERED_STREAM_BYTES / page_bytes;
     u64 admitted = 0;
     for (u64 i = 0; i < requests; i++)
-        admitted += tiered_admit(&streams, TIERED_ADMIT_SMALL, 5000 + i * page_sectors, page_bytes);
+        admitted += tiered_admit(&streams, TIERED_ADMIT_SMALL, 5000 + i * page_sectors,
+                                 page_bytes) == TIERED_ADMITTED;
     EXPECT_EQ(TIERED_STREAM_BYTES / page_bytes - 1u, admitted);
 }
 
@@ -51,7 +54,7 @@ TEST(Admission, FollowsSeveralStreamsAtOnce) {
     for (u64 step = 0; step < steps; step++)
         for (u64 s = 0; s < TIERED_STREAMS; s++)
             if (tiered_admit(&streams, TIERED_ADMIT_SMALL, s * 1'000'000 + step * page_sectors,
-                             page_bytes) &&
+                             page_bytes) == TIERED_ADMITTED &&
                 step >= TIERED_STREAM_BYTES / page_bytes)
                 late_admissions++;
     EXPECT_EQ(0u, late_admissions);
@@ -62,18 +65,19 @@ TEST(Admission, ForgetsTheStreamThatStoodStillLongest) {
     const u64 requests = TIERED_STREAM_BYTES / page_bytes;
     for (u64 i = 0; i < requests; i++)
         tiered_admit(&streams, TIERED_ADMIT_SMALL, i * page_sectors, page_bytes);
-    EXPECT_FALSE(tiered_admit(&streams, TIERED_ADMIT_SMALL, requests * page_sectors, page_bytes));
+    EXPECT_EQ(TIERED_PASSED_STREAM,
+              tiered_admit(&streams, TIERED_ADMIT_SMALL, requests * page_sectors, page_bytes));
     for (u64 s = 1; s <= TIERED_STREAMS; s++)
         tiered_admit(&streams, TIERED_ADMIT_SMALL, s * 1'000'000, page_bytes);
-    EXPECT_TRUE(
-        tiered_admit(&streams, TIERED_ADMIT_SMALL, (requests + 1) * page_sectors, page_bytes));
+    EXPECT_EQ(TIERED_ADMITTED,
+              tiered_admit(&streams, TIERED_ADMIT_SMALL, (requests + 1) * page_sectors, page_bytes));
 }
 
 TEST(Admission, DoesNotOverflowOnALongStream) {
     tiered_streams streams{};
     u64 sector = 0;
     for (int i = 0; i < 20000; i++, sector += (1 << 20) / TIERED_SECTOR_BYTES)
-        ASSERT_FALSE(tiered_admit(&streams, TIERED_ADMIT_SMALL, sector, 1 << 20));
+        ASSERT_NE(TIERED_ADMITTED, tiered_admit(&streams, TIERED_ADMIT_SMALL, sector, 1 << 20));
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "heat.hpp"
 #include "kernel_log.hpp"
 #include "text.hpp"
+#include "why.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/sysmacros.h>
@@ -135,6 +136,25 @@ TEST(HeatReply, EndsWithADash) {
 TEST(HeatReply, RefusesOtherTexts) {
     for (const char* text : {"", "x", "1:2:3 -", "1:2:3:4:5 -", "1:2::4 -", "1:2:3:-4 -"})
         EXPECT_THROW(parse_heat_reply(text), std::exception) << text;
+}
+
+TEST(WhyReply, TellsDecisionsAndWhereToGoOn) {
+    const why_reply reply = parse_why_reply("3:evicted:12 900:passed_large:0 77");
+    const std::vector<extent_decision> expected{{3, "evicted", 12}, {900, "passed_large", 0}};
+    EXPECT_EQ(reply.decisions, expected);
+    EXPECT_EQ(reply.next, 77);
+    EXPECT_FALSE(parse_why_reply("-").next.has_value());
+}
+
+TEST(WhyReply, RefusesOtherTexts) {
+    for (const char* text :
+         {"", "3:evicted -", "3::1 -", "x:evicted:1 -", "3:evicted:1", "3:evicted:-1 -"})
+        EXPECT_THROW(parse_why_reply(text), std::exception) << text;
+}
+
+TEST(WhyReply, HasASentenceForEveryReason) {
+    EXPECT_EQ("no frame was free", reason_text("dropped_full"));
+    EXPECT_EQ("made_up_later", reason_text("made_up_later"));
 }
 
 } // namespace

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl heat: what of a volume is in its fast tier, extent by extent.
 #include "heat.hpp"
-#include "dm.hpp"
-#include "error.hpp"
 #include "open_volumes.hpp"
+#include "reply.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
@@ -21,16 +20,13 @@ struct heat_options {
     bool json = false;
 };
 
-std::vector<extent_heat> ask(const std::string& name) {
+std::vector<extent_heat> ask_heat(const std::string& name) {
     std::vector<extent_heat> all;
-    std::uint64_t next = 0;
-    for (bool more = true; more;) {
-        const heat_reply reply = parse_heat_reply(
-            send_dm_message(name, fmt::format("{} {}", TIERED_MESSAGE_HEAT, next)));
+    ask_in_parts(name, TIERED_MESSAGE_HEAT, [&all](const std::string& text) {
+        const heat_reply reply = parse_heat_reply(text);
         all.insert(all.end(), reply.extents.begin(), reply.extents.end());
-        more = reply.next.has_value();
-        next = reply.next.value_or(0);
-    }
+        return reply.next;
+    });
     return all;
 }
 
@@ -53,7 +49,7 @@ void print_extent(const extent_heat& e) {
 
 int heat(const heat_options& options) {
     require_root("heat");
-    const std::vector<extent_heat> extents = ask(require_open(options.name).name);
+    const std::vector<extent_heat> extents = ask_heat(require_open(options.name).name);
     if (options.json) {
         fmt::print("{}\n", heat_json(extents).dump(2));
         return 0;
