@@ -80,34 +80,43 @@ static void status_info(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	/* The table is in place but was never resumed, or the resume was refused. */
-	if (!smp_load_acquire(&t->volume->loaded)) {
+	if (t->fast && !smp_load_acquire(&t->volume->loaded)) {
 		DMEMIT(TIERED_STATE_FAIL);
 		return;
 	}
-	gather_frames(t->volume, &s);
+	if (t->fast) {
+		gather_frames(t->volume, &s);
+		tiered_writeback_progress(t->volume, &s.flush_left_pages, &s.flush_eta_ms);
+	}
 	gather_counters(&t->volume->stats, &s);
 	gather_latencies(&t->volume->stats, &s);
-	tiered_writeback_progress(t->volume, &s.flush_left_pages, &s.flush_eta_ms);
 	DMEMIT("%s %s", state_name[tiered_volume_state(t->volume)], t->volume->needs_check ? "needs_check" : "-");
 #define FIELD(name) DMEMIT(" %llu", s.name);
 	TIERED_STATUS_FIELDS(FIELD)
 #undef FIELD
 }
 
+static const char *fast_name(const struct tiered *t)
+{
+	return t->fast ? t->fast->name : "-";
+}
+
 static void status_table(struct tiered *t, char *result, unsigned int maxlen)
 {
 	const struct tiered_options *o = &t->options;
-	unsigned int count = o->read_only + o->writethrough +
+	unsigned int count = o->read_only + o->writethrough + o->nothing_dirty +
 			     2 * (o->admission_set + o->dirty_high_set + o->dirty_low_set + o->latency_target_set);
 	unsigned int sz = 0;
 
-	DMEMIT("%s 1 %s", t->fast->name, t->home->name);
+	DMEMIT("%s 1 %s", fast_name(t), t->home->name);
 	if (count)
 		DMEMIT(" %u", count);
 	if (o->read_only)
 		DMEMIT(" read_only");
 	if (o->writethrough)
 		DMEMIT(" writethrough");
+	if (o->nothing_dirty)
+		DMEMIT(" nothing_dirty");
 	if (o->admission_set)
 		DMEMIT(" admission %s", tiered_admission_mode_name(o->admission));
 	if (o->dirty_high_set)
@@ -123,13 +132,12 @@ static void status_ima(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	DMEMIT_TARGET_NAME_VERSION(t->ti->type);
-	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,admission=%s;", t->fast->name,
+	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,admission=%s;", fast_name(t),
 	       t->home->name, t->options.read_only ? 'y' : 'n', t->options.writethrough ? 'y' : 'n',
 	       tiered_admission_mode_name(t->options.admission));
 }
 
-void tiered_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,
-			  unsigned int maxlen)
+void tiered_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result, unsigned int maxlen)
 {
 	struct tiered *t = ti->private;
 
@@ -272,6 +280,10 @@ int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 	struct tiered *t = ti->private;
 	unsigned int sz = 0;
 
+	if (!t->fast) {
+		DMERR("the volume has no fast tier to ask or tell; open it with its fast tier for that");
+		return -ENODEV;
+	}
 	if (!smp_load_acquire(&t->volume->loaded))
 		return -ENODEV;
 	if (argc == 1 && !strcasecmp(argv[0], TIERED_MESSAGE_FLUSH))

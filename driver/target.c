@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "alone.h"
 #include "compat/compat.h"
 #include "io.h"
 #include "target.h"
@@ -75,10 +76,14 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		options->writethrough = true;
 		return 0;
 	}
+	if (!strcasecmp(name, "nothing_dirty")) {
+		options->nothing_dirty = true;
+		return 0;
+	}
 	/* The other options have one value. */
 	if (!args->argc) {
-		*error = "An option lacks its value, or is not known; known are read_only, writethrough, admission, "
-			 "dirty_high, dirty_low, latency_target_us";
+		*error = "An option lacks its value, or is not known; known are read_only, writethrough, nothing_dirty, "
+			 "admission, dirty_high, dirty_low, latency_target_us";
 		return -EINVAL;
 	}
 	if (!strcasecmp(name, "admission"))
@@ -89,8 +94,8 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		return parse_percent(args, &options->dirty_low_percent, &options->dirty_low_set, error);
 	if (!strcasecmp(name, "latency_target_us"))
 		return parse_latency_target(args, options, error);
-	*error = "Unknown option; known are read_only, writethrough, admission <name>, dirty_high <percent>, dirty_low "
-		 "<percent>, latency_target_us <n>";
+	*error = "Unknown option; known are read_only, writethrough, nothing_dirty, admission <name>, dirty_high "
+		 "<percent>, dirty_low <percent>, latency_target_us <n>";
 	return -EINVAL;
 }
 
@@ -130,6 +135,21 @@ static int open_device(struct tiered *t, struct dm_arg_set *args, struct dm_dev 
 	return r;
 }
 
+/* The fast device, unless the table says `-`. */
+static int open_fast(struct tiered *t, struct dm_arg_set *args)
+{
+	if (!strcmp(args->argv[0], "-")) {
+		dm_shift_arg(args);
+		return 0;
+	}
+	return open_device(t, args, &t->fast, "The fast device cannot be opened");
+}
+
+static dev_t fast_devt(const struct tiered *t)
+{
+	return t->fast ? t->fast->bdev->bd_dev : 0;
+}
+
 static int open_devices(struct tiered *t, struct dm_arg_set *args)
 {
 	static const struct dm_arg count_arg = { 1, 1, "The number of capacity devices must be 1 in this version" };
@@ -140,14 +160,14 @@ static int open_devices(struct tiered *t, struct dm_arg_set *args)
 		t->ti->error = "Too few arguments: <fast_dev> <#capacity_devs> <capacity_dev>... are needed";
 		return -EINVAL;
 	}
-	r = open_device(t, args, &t->fast, "The fast device cannot be opened");
+	r = open_fast(t, args);
 	if (!r)
 		r = dm_read_arg(&count_arg, args, &count, &t->ti->error);
 	if (!r)
 		r = open_device(t, args, &t->home, "The capacity device cannot be opened");
 	if (r)
 		return r;
-	if (t->fast->bdev->bd_dev == t->home->bdev->bd_dev) {
+	if (fast_devt(t) == t->home->bdev->bd_dev) {
 		t->ti->error = "The fast device and the capacity device are the same";
 		return -EINVAL;
 	}
@@ -160,6 +180,19 @@ static int open_devices(struct tiered *t, struct dm_arg_set *args)
 			       "keep it end to end; format the device without it";
 		return -EINVAL;
 	}
+	return 0;
+}
+
+/* What the table does not say, or may not. */
+static int settle_options(struct tiered *t)
+{
+	if (t->fast && t->options.nothing_dirty) {
+		t->ti->error = "nothing_dirty is for a volume without its fast tier (`-` as the fast device)";
+		return -EINVAL;
+	}
+	/* What only the missing fast tier has must not be overwritten by what is derived from older contents. */
+	if (!(dm_table_get_mode(t->ti->table) & TIERED_MODE_WRITE) || (!t->fast && !t->options.nothing_dirty))
+		t->options.read_only = true;
 	return 0;
 }
 
@@ -181,6 +214,11 @@ static void set_target_features(struct tiered *t)
 	ti->per_io_data_size = sizeof(struct tiered_io);
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
+	/* Alone, the disk says what it can do. */
+	if (!t->fast) {
+		ti->num_discard_bios = ti->num_write_zeroes_bios = 1;
+		return;
+	}
 	/* Old data must not come back, so a discard is as good as the disk's way to write zeroes. */
 	if (bdev_write_zeroes_sectors(t->home->bdev)) {
 		ti->num_discard_bios = 1;
@@ -210,12 +248,11 @@ static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	r = open_devices(t, &args);
 	if (!r)
 		r = parse_options(&args, &t->options, &ti->error);
+	if (!r)
+		r = settle_options(t);
 	if (r)
 		goto bad;
-	if (!(dm_table_get_mode(ti->table) & TIERED_MODE_WRITE))
-		t->options.read_only = true;
-	volume = tiered_volume_join(t->fast->bdev->bd_dev, t->home->bdev->bd_dev, dm_table_get_md(ti->table),
-				    &ti->error);
+	volume = tiered_volume_join(fast_devt(t), t->home->bdev->bd_dev, dm_table_get_md(ti->table), &ti->error);
 	if (IS_ERR(volume)) {
 		r = PTR_ERR(volume);
 		goto bad;
@@ -246,6 +283,8 @@ static int tiered_map(struct dm_target *ti, struct bio *bio)
 {
 	struct tiered *t = ti->private;
 
+	if (unlikely(!t->fast))
+		return tiered_alone_map(t->volume, bio, t->options.read_only);
 	return tiered_io_map(t->volume, bio);
 }
 
@@ -253,7 +292,7 @@ static int tiered_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *st
 {
 	struct tiered *t = ti->private;
 
-	return tiered_io_end(t->volume, bio, status);
+	return t->fast ? tiered_io_end(t->volume, bio, status) : DM_ENDIO_DONE;
 }
 
 /*----------------------------------------------------------------*/
@@ -264,6 +303,8 @@ static int tiered_preresume(struct dm_target *ti)
 {
 	struct tiered *t = ti->private;
 
+	if (!t->fast)
+		return tiered_alone_activate(t->volume, t->home, ti->len);
 	return tiered_volume_activate(t->volume, t->fast, t->home, ti->len, &t->options);
 }
 
@@ -271,7 +312,8 @@ static void tiered_resume(struct dm_target *ti)
 {
 	struct tiered *t = ti->private;
 
-	tiered_volume_start(t->volume, ti);
+	if (t->fast)
+		tiered_volume_start(t->volume, ti);
 }
 
 /* dm has waited for every request; dirty pages stay where they are, they are durable there. */
@@ -279,7 +321,8 @@ static void tiered_postsuspend(struct dm_target *ti)
 {
 	struct tiered *t = ti->private;
 
-	tiered_volume_stop(t->volume);
+	if (t->fast)
+		tiered_volume_stop(t->volume);
 }
 
 /*----------------------------------------------------------------*/
@@ -301,7 +344,7 @@ static void tiered_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	/* Smaller writes are served, but what is not resident goes to the disk. */
 	limits->physical_block_size = max_t(unsigned int, limits->physical_block_size, TIERED_FRAME_BYTES);
 	limits->io_min = max_t(unsigned int, limits->io_min, TIERED_FRAME_BYTES);
-	if (ti->num_discard_bios) {
+	if (ti->discards_supported) {
 		limits->discard_granularity = TIERED_FRAME_BYTES;
 		limits->max_discard_sectors = DISCARD_SECTORS_MAX;
 		limits->max_hw_discard_sectors = DISCARD_SECTORS_MAX;

@@ -10,7 +10,7 @@
 /* An instance: one per table that is loaded, active or not. */
 struct tiered {
 	struct dm_target *ti;
-	struct dm_dev *fast;
+	struct dm_dev *fast; /* NULL: `-`, the disk alone */
 	struct dm_dev *home;
 	struct tiered_options options;
 	struct tiered_volume *volume;

@@ -87,7 +87,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 
 static bool uses(const struct tiered_volume *volume, dev_t devt)
 {
-	return volume->fast_devt == devt || volume->home_devt == devt;
+	return devt && (volume->fast_devt == devt || volume->home_devt == devt);
 }
 
 /* The volume to join, NULL when there is none, or the reason why neither joining nor making one will do. */
@@ -277,6 +277,8 @@ int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, st
 
 enum tiered_state tiered_volume_state(const struct tiered_volume *volume)
 {
+	if (!volume->fast_devt)
+		return TIERED_VOLUME_DEGRADED;
 	if (!smp_load_acquire(&volume->loaded))
 		return TIERED_VOLUME_FAIL;
 	if (tiered_fast_gone(&volume->fast) || atomic_read(&volume->frames.lost) ||

@@ -30,6 +30,7 @@
 struct tiered_options {
 	bool read_only;
 	bool writethrough;
+	bool nothing_dirty; /* without its fast tier the volume may be written: the user knows that it lacks nothing */
 	bool latency_target_set;
 	bool admission_set;
 	bool dirty_high_set;
@@ -57,7 +58,7 @@ struct tiered_streams_cpu {
 
 struct tiered_volume {
 	struct list_head registered; /* under the registry's lock, with the three below */
-	dev_t fast_devt;
+	dev_t fast_devt; /* 0: without its fast tier */
 	dev_t home_devt;
 	struct mapped_device *owner;
 	dev_t devt; /* of /dev/mapper/NAME */

@@ -50,6 +50,8 @@ static u32 stream_run_bytes(struct tiered_streams *streams, u64 sector, u32 byte
 enum tiered_admission tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector,
 				   u32 bytes)
 {
+	u32 run_bytes;
+
 	switch (mode) {
 	case TIERED_ADMIT_NONE:
 		return TIERED_PASSED_MODE;
@@ -58,7 +60,8 @@ enum tiered_admission tiered_admit(struct tiered_streams *streams, enum tiered_a
 	case TIERED_ADMIT_SMALL:
 		break;
 	}
-	if (stream_run_bytes(streams, sector, bytes) >= TIERED_STREAM_BYTES)
-		return TIERED_PASSED_STREAM;
-	return bytes > TIERED_ADMIT_SMALL_BYTES ? TIERED_PASSED_LARGE : TIERED_ADMITTED;
+	run_bytes = stream_run_bytes(streams, sector, bytes);
+	if (bytes > TIERED_ADMIT_SMALL_BYTES)
+		return TIERED_PASSED_LARGE;
+	return run_bytes >= TIERED_STREAM_BYTES ? TIERED_PASSED_STREAM : TIERED_ADMITTED;
 }

@@ -13,7 +13,8 @@
  * state: rw    reads and writes are served
  *        ro    opened read-only, by option or by need
  *        degraded  served, but something is wrong: a page is lost (frames_lost), the disk takes no write-back or no
- *              FLUSH, or the fast tier is gone (then what it alone held and all writes are errors)
+ *              FLUSH, the fast tier is gone (then what it alone held and all writes are errors), or the disk was opened
+ *              alone (`-` in the table; the counts of frames are 0)
  *        fail  the volume cannot be served
  * Each change raises a device-mapper event (`dmsetup wait`).
  */

@@ -155,9 +155,9 @@ def test_why_tells_the_last_decision_of_an_extent(vm: VM) -> None:
     fio.run(vm, v.path, rw="read", bs="64k", offset="8M", size="32M", iodepth=1)
     v.wait_for("evictions", 1)
     everything = vm.run(f"tierctl why {v.name}").stdout
-    assert re.search(r"^ *6\.0 MiB +\d+ +evicted: ", everything, re.MULTILINE), everything
+    assert re.search(r"^ *\d+\.0 MiB +\d+ +evicted: a clean page", everything, re.MULTILINE), everything
     refused = vm.run(f"tierctl why {v.name} --offset 96M", check=False)
-    assert refused.status == 1 and "ends at 96 MiB; give an --offset below that" in refused.stderr
+    assert refused.status == 1 and "ends at 96.0 MiB; give an --offset below that" in refused.stderr
     v.close()
 
 

@@ -16,9 +16,9 @@ bool can_be_fast_tier(const block_device& device) {
     return device.kernel_name.starts_with("pmem") && !device.partition && device.dax;
 }
 
-bool can_be_capacity_tier(const block_device& device, const found_volume& volume) {
-    return device.size_sectors == volume.sb.tier().size_sectors &&
-           device.dev_path() != volume.fast_path && !device.dm_uuid.starts_with(dm_uuid_prefix);
+bool can_be_capacity_tier(const block_device& device, const sought_disk& sought) {
+    return device.size_sectors == sought.tier.size_sectors &&
+           device.dev_path() != sought.fast_path && !device.dm_uuid.starts_with(dm_uuid_prefix);
 }
 
 std::string fs_uuid_of(const block_device& device) {
@@ -63,7 +63,7 @@ scan_result scan_fast_tiers() {
     return result;
 }
 
-found_volume require_volume(const std::string& name) {
+std::optional<found_volume> find_volume(const std::string& name) {
     const scan_result scan = scan_fast_tiers();
     std::vector<found_volume> matches;
     std::ranges::copy_if(scan.volumes, std::back_inserter(matches),
@@ -75,9 +75,14 @@ found_volume require_volume(const std::string& name) {
              matches[1].fast_path, name);
     if (!scan.complaints.empty())
         fail("no volume called '{}' was found, and {}", name, scan.complaints[0]);
+    return std::nullopt;
+}
+
+found_volume require_volume(const std::string& name) {
+    if (auto found = find_volume(name))
+        return std::move(*found);
     fail("no volume called '{}' was found on any pmem device in fsdax mode; tierctl list shows "
-         "those "
-         "that were",
+         "those that were",
          name);
 }
 
@@ -91,43 +96,41 @@ bool is_capacity_tier(const tier_identity& wanted, const capacity_candidate& can
     return true;
 }
 
-std::string choose_capacity(const superblock& sb,
+std::string choose_capacity(const sought_disk& sought,
                             const std::vector<capacity_candidate>& candidates) {
-    const tier_identity wanted = sb.tier();
     std::vector<std::string> matches;
     for (const capacity_candidate& candidate : candidates)
-        if (is_capacity_tier(wanted, candidate))
+        if (is_capacity_tier(sought.tier, candidate))
             matches.push_back(candidate.path);
     if (matches.size() == 1)
         return matches[0];
     if (matches.empty())
         fail("the capacity disk of the volume '{}' ({}) was not found; attach it, or name it with "
              "--capacity",
-             sb.name(), described(wanted));
+             sought.volume, described(sought.tier));
     fail("{} and {} could both be the capacity disk of the volume '{}' ({}); name the right one "
-         "with "
-         "--capacity",
-         matches[0], matches[1], sb.name(), described(wanted));
+         "with --capacity",
+         matches[0], matches[1], sought.volume, described(sought.tier));
 }
 
-std::string find_capacity(const found_volume& volume) {
+std::string find_capacity(const sought_disk& sought) {
     std::vector<capacity_candidate> candidates;
     for (const block_device& device : all_block_devices())
-        if (can_be_capacity_tier(device, volume))
+        if (can_be_capacity_tier(device, sought))
             candidates.push_back(
                 {device.dev_path(), device.size_sectors, device.serial, fs_uuid_of(device)});
-    return choose_capacity(volume.sb, candidates);
+    return choose_capacity(sought, candidates);
 }
 
-void require_capacity_path(const found_volume& volume, const std::string& path) {
+void require_capacity_path(const sought_disk& sought, const std::string& path) {
     const block_device device = inspect_block_device(path);
-    tier_identity wanted = volume.sb.tier();
+    tier_identity wanted = sought.tier;
     wanted.fs_uuid.clear();
     if (!is_capacity_tier(wanted, {path, device.size_sectors, device.serial, ""}))
         fail("{} is not the capacity disk of the volume '{}': it has {} sectors and {}, but {} "
              "sectors "
              "and {} were recorded",
-             path, volume.sb.name(), device.size_sectors,
+             path, sought.volume, device.size_sectors,
              device.serial.empty() ? "no serial number" : "serial number " + device.serial,
              wanted.size_sectors,
              wanted.serial.empty() ? "no serial number" : "serial number " + wanted.serial);

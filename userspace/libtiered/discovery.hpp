@@ -24,8 +24,23 @@ struct scan_result {
 /// Reads the superblocks of every pmem device in fsdax mode.
 scan_result scan_fast_tiers();
 
-/// The one volume called `name`; throws when there is none or more than one.
+/// The one volume called `name`, or nothing; throws when there is more than one, or one that cannot
+/// be used.
+std::optional<found_volume> find_volume(const std::string& name);
+/// The same; throws when there is none.
 found_volume require_volume(const std::string& name);
+
+/// The disk of a volume, to be found by its identity.
+struct sought_disk {
+    std::string volume; ///< its name
+    tier_identity tier;
+    std::string fast_path; ///< which is not it
+
+    explicit sought_disk(const found_volume& found)
+        : volume(found.sb.name()), tier(found.sb.tier()), fast_path(found.fast_path) {}
+    sought_disk(std::string name, tier_identity identity)
+        : volume(std::move(name)), tier(std::move(identity)) {}
+};
 
 struct capacity_candidate {
     std::string path;
@@ -42,13 +57,13 @@ struct capacity_candidate {
 bool is_capacity_tier(const tier_identity& wanted, const capacity_candidate& candidate);
 
 /// Chooses the disk of a volume; throws when none or more than one matches.
-std::string choose_capacity(const superblock& sb,
+std::string choose_capacity(const sought_disk& sought,
                             const std::vector<capacity_candidate>& candidates);
 
-/// The path of the capacity tier of `volume` among the machine's disks.
-std::string find_capacity(const found_volume& volume);
+/// The path of the disk among those of the machine.
+std::string find_capacity(const sought_disk& sought);
 
 /// Throws unless the disk `path`, named by the user, has the recorded size and serial number.
-void require_capacity_path(const found_volume& volume, const std::string& path);
+void require_capacity_path(const sought_disk& sought, const std::string& path);
 
 } // namespace tiered

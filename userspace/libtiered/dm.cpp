@@ -202,6 +202,14 @@ void create_dm_device(const std::string& name, const std::string& uuid, std::uin
     create.run_and_wait();
 }
 
+void suspend_dm_device(const std::string& name) {
+    task(DM_DEVICE_SUSPEND, name).run();
+}
+
+void resume_dm_device(const std::string& name) {
+    task(DM_DEVICE_RESUME, name).run_and_wait();
+}
+
 void remove_dm_device(const std::string& name) {
     const task remove(DM_DEVICE_REMOVE, name);
     remove.require(::dm_task_retry_remove(remove.get()));

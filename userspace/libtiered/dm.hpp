@@ -40,6 +40,10 @@ bool dm_target_registered();
 void create_dm_device(const std::string& name, const std::string& uuid, std::uint64_t sectors,
                       const std::string& parameters, bool read_only);
 
+/// Holds back the device's I/O once what is under way has ended; until resumed or removed.
+void suspend_dm_device(const std::string& name);
+void resume_dm_device(const std::string& name);
+
 /// Removes the device; tries again for a few seconds when something holds it open for a moment.
 void remove_dm_device(const std::string& name);
 

@@ -11,7 +11,8 @@
 namespace tiered {
 
 void fail_unexpected_reply(const std::string& reply) {
-    fail("the driver replied \"{}\", which this tierctl does not understand; use a tierctl and a module "
+    fail("the driver replied \"{}\", which this tierctl does not understand; use a tierctl and a "
+         "module "
          "of one version",
          reply);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Replies of the driver to messages that come in parts: words, and last a dash or from where to ask again.
+// Replies of the driver to messages that come in parts: words, and last a dash or from where to ask
+// again.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ std::uint64_t reply_number(std::string_view word, const std::string& reply);
 
 [[noreturn]] void fail_unexpected_reply(const std::string& reply);
 
-/// Sends `message` to the volume `name`, with the place to go on from, until all parts have come. `take` gets each part's text
-/// and returns its `next`.
+/// Sends `message` to the volume `name`, with the place to go on from, until all parts have come.
+/// `take` gets each part's text and returns its `next`.
 void ask_in_parts(const std::string& name, const std::string& message,
                   const std::function<std::optional<std::uint64_t>(const std::string&)>& take);
 

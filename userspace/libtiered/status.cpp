@@ -168,7 +168,7 @@ json status_json(const open_volume& volume) {
         {"state", volume.status.state},
         {"needs_check", volume.status.needs_check},
         {"size_bytes", volume.size_bytes},
-        {"fast", volume.fast_path},
+        {"fast", volume.without_fast() ? json(nullptr) : json(volume.fast_path)},
         {"capacity", json::array({volume.capacity_path})},
         {"open_count", volume.open_count},
     };
@@ -181,7 +181,8 @@ std::string status_report(const open_volume& volume) {
     add_line(out, "volume",
              fmt::format("/dev/mapper/{}, {}", volume.name, size_text(volume.size_bytes)));
     add_line(out, "uuid", volume.uuid);
-    add_line(out, "fast", volume.fast_path);
+    add_line(out, "fast",
+             volume.without_fast() ? "missing: the disk is open alone" : volume.fast_path);
     add_line(out, "capacity", volume.capacity_path);
     if (!volume.status.counters)
         return out;

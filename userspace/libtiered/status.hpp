@@ -38,11 +38,13 @@ hit_ratios hit_ratios_of(const volume_counters& counters);
 struct open_volume {
     std::string name;
     std::string uuid;
-    std::string fast_path;
+    std::string fast_path; ///< empty: the disk alone
     std::string capacity_path;
     std::uint64_t size_bytes = 0;
     std::uint32_t open_count = 0;
     volume_status status;
+
+    bool without_fast() const { return fast_path.empty(); }
 };
 
 nlohmann::ordered_json status_json(const open_volume& volume);

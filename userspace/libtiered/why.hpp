@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The last decision about each extent of a volume: the reply to the message `why` (driver/core/status.h).
+// The last decision about each extent of a volume: the reply to the message `why`
+// (driver/core/status.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace tiered {
 
 struct extent_decision {
     std::uint64_t extent = 0;
-    std::string reason;    ///< a name out of TIERED_REASONS
+    std::string reason;      ///< a name out of TIERED_REASONS
     std::uint64_t age_s = 0; ///< seconds since it was made
 
     bool operator==(const extent_decision&) const = default;

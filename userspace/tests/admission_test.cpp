@@ -69,8 +69,8 @@ TEST(Admission, ForgetsTheStreamThatStoodStillLongest) {
               tiered_admit(&streams, TIERED_ADMIT_SMALL, requests * page_sectors, page_bytes));
     for (u64 s = 1; s <= TIERED_STREAMS; s++)
         tiered_admit(&streams, TIERED_ADMIT_SMALL, s * 1'000'000, page_bytes);
-    EXPECT_EQ(TIERED_ADMITTED,
-              tiered_admit(&streams, TIERED_ADMIT_SMALL, (requests + 1) * page_sectors, page_bytes));
+    EXPECT_EQ(TIERED_ADMITTED, tiered_admit(&streams, TIERED_ADMIT_SMALL,
+                                            (requests + 1) * page_sectors, page_bytes));
 }
 
 TEST(Admission, DoesNotOverflowOnALongStream) {

@@ -21,9 +21,13 @@ superblock volume_with(const std::string& serial, bool adopted, const std::strin
     return make_superblock(spec, 1 << 20);
 }
 
+sought_disk disk_of(const superblock& sb) {
+    return sought_disk(sb.name(), sb.tier());
+}
+
 std::string message_of(const superblock& sb, const std::vector<capacity_candidate>& candidates) {
     try {
-        choose_capacity(sb, candidates);
+        choose_capacity(disk_of(sb), candidates);
     } catch (const error& e) {
         return e.what();
     }
@@ -32,33 +36,34 @@ std::string message_of(const superblock& sb, const std::vector<capacity_candidat
 
 TEST(Discovery, FindsTheDiskBySizeAndSerial) {
     const superblock sb = volume_with("S1", false, "");
-    EXPECT_EQ("/dev/b", choose_capacity(sb, {{"/dev/a", sectors, "S2", ""},
-                                             {"/dev/b", sectors, "S1", "anything"},
-                                             {"/dev/c", sectors + 1, "S1", ""}}));
+    EXPECT_EQ("/dev/b", choose_capacity(disk_of(sb), {{"/dev/a", sectors, "S2", ""},
+                                                      {"/dev/b", sectors, "S1", "anything"},
+                                                      {"/dev/c", sectors + 1, "S1", ""}}));
 }
 
 TEST(Discovery, FindsADiskWithoutSerialByItsSizeAlone) {
     const superblock sb = volume_with("", false, "");
-    EXPECT_EQ("/dev/b", choose_capacity(sb, {{"/dev/a", sectors - 1, "", ""},
-                                             {"/dev/b", sectors, "", "made by mkfs later"}}));
+    EXPECT_EQ("/dev/b",
+              choose_capacity(disk_of(sb), {{"/dev/a", sectors - 1, "", ""},
+                                            {"/dev/b", sectors, "", "made by mkfs later"}}));
 }
 
 TEST(Discovery, AsksAnAdoptedDiskWithoutSerialForItsFileSystem) {
     const superblock sb = volume_with("", true, "F1");
-    EXPECT_EQ("/dev/b",
-              choose_capacity(sb, {{"/dev/a", sectors, "", "F2"}, {"/dev/b", sectors, "", "F1"}}));
+    EXPECT_EQ("/dev/b", choose_capacity(disk_of(sb), {{"/dev/a", sectors, "", "F2"},
+                                                      {"/dev/b", sectors, "", "F1"}}));
     EXPECT_NE("", message_of(sb, {{"/dev/a", sectors, "", "F2"}}));
 }
 
 TEST(Discovery, DoesNotAskForTheFileSystemWhereASerialIsKnown) {
     const superblock sb = volume_with("S1", true, "F1");
-    EXPECT_EQ("/dev/a", choose_capacity(sb, {{"/dev/a", sectors, "S1", "F2"}}));
+    EXPECT_EQ("/dev/a", choose_capacity(disk_of(sb), {{"/dev/a", sectors, "S1", "F2"}}));
 }
 
 TEST(Discovery, ComparesSerialsAsFarAsTheyAreRecorded) {
     const std::string serial(70, 'x');
     const superblock sb = volume_with(serial, false, "");
-    EXPECT_EQ("/dev/a", choose_capacity(sb, {{"/dev/a", sectors, serial, ""}}));
+    EXPECT_EQ("/dev/a", choose_capacity(disk_of(sb), {{"/dev/a", sectors, serial, ""}}));
 }
 
 TEST(Discovery, RefusesToGuess) {

@@ -52,7 +52,7 @@ tier_paths paths_of(const check_verb_options& options) {
         fail("the volume '{}' is open, and a check needs it closed: tierctl close {}", options.name,
              options.name);
     const found_volume volume = require_volume(options.name);
-    return {volume.fast_path, find_capacity(volume)};
+    return {volume.fast_path, find_capacity(sought_disk(volume))};
 }
 
 int exit_status_of(severity worst) {

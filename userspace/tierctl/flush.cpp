@@ -3,6 +3,7 @@
 #include "dm.hpp"
 #include "error.hpp"
 #include "open_volumes.hpp"
+#include "records.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
@@ -128,6 +129,11 @@ int wait_for_end(const std::string& name) {
     return 0;
 }
 
+bool written_through(const dm_device& device) {
+    const std::vector<std::string> words = split_words(device.table);
+    return std::ranges::find(words, "writethrough") != words.end();
+}
+
 int flush(const std::string& name) {
     require_root("flush");
     if (describe(require_open(name)).status.state == TIERED_STATE_RO)
@@ -138,6 +144,8 @@ int flush(const std::string& name) {
     const int status = wait_for_end(name);
     if (status == 0)
         report_end(name);
+    if (status == 0 && written_through(require_open(name)) && !counters_of(name).frames_dirty)
+        note_written_through(describe(require_open(name)).uuid);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "dm.hpp"
 #include "error.hpp"
 #include "nd_namespace.hpp"
+#include "records.hpp"
 #include "signature.hpp"
 #include "verbs.hpp"
 #include "volume_format.hpp"
@@ -207,6 +208,7 @@ int format(const format_options& options) {
         warn(fmt::format("{} is smaller than {}; part of the fast tier will never be used",
                          capacity.path, fast.path));
     write_format(fast_storage, sb);
+    note_format(sb, fast.path);
 
     fmt::print("made the volume '{}': {} on {}, {} frames of 4 KiB on {}\n"
                "open it with: tierctl open {}\n",

@@ -5,7 +5,10 @@
 #include "dm.hpp"
 #include "error.hpp"
 #include "kernel_log.hpp"
+#include "open_alone.hpp"
+#include "open_volumes.hpp"
 #include "process.hpp"
+#include "records.hpp"
 #include "verbs.hpp"
 
 #include <filesystem>
@@ -22,6 +25,9 @@ struct open_options {
     std::string name;
     std::string capacity;
     bool read_only = false;
+    bool writethrough = false;
+    bool without_fast = false;
+    bool accept_loss = false;
 };
 
 void load_module() {
@@ -56,19 +62,23 @@ void require_free_tier(const std::string& path) {
         fail("{} {}; free it first", path, user);
 }
 
-std::string capacity_of(const found_volume& volume, const std::string& named_by_user) {
+std::string capacity_of(const sought_disk& sought, const std::string& named_by_user) {
     if (named_by_user.empty())
-        return find_capacity(volume);
-    require_capacity_path(volume, named_by_user);
+        return find_capacity(sought);
+    require_capacity_path(sought, named_by_user);
     return named_by_user;
 }
 
-void create_volume(const found_volume& volume, const std::string& parameters, bool read_only) {
-    const std::string name = volume.sb.name();
+/// The target's options as the table line counts them.
+std::string counted(const std::vector<std::string>& options) {
+    return options.empty() ? "" : fmt::format(" {} {}", options.size(), fmt::join(options, " "));
+}
+
+void create_volume(const std::string& name, const std::string& uuid, std::uint64_t sectors,
+                   const std::string& parameters, bool read_only) {
     kernel_log log;
     try {
-        create_dm_device(name, dm_uuid_prefix + volume.sb.uuid(), volume.sb.volume_sectors(),
-                         parameters, read_only);
+        create_dm_device(name, dm_uuid_prefix + uuid, sectors, parameters, read_only);
     } catch (const error& e) {
         std::string reason = driver_reason(log.messages());
         if (reason.starts_with(name + ": "))
@@ -77,23 +87,90 @@ void create_volume(const found_volume& volume, const std::string& parameters, bo
     }
 }
 
+void create_volume(const superblock& sb, const std::string& parameters, bool read_only) {
+    create_volume(sb.name(), sb.uuid(), sb.volume_sectors(), parameters, read_only);
+}
+
+int open_alone(const open_options& options) {
+    const auto record = record_store().find_name(options.name);
+    const alone_access access = require_may_open_alone(record, {.name = options.name,
+                                                                .wanted = options.without_fast,
+                                                                .accept_loss = options.accept_loss,
+                                                                .read_only = options.read_only});
+    const bool read_only = access == alone_access::read_only;
+    const std::string capacity =
+        capacity_of(sought_disk(record->name, record->tier), options.capacity);
+    require_free_tier(capacity);
+    if (!read_only)
+        note_alone(*record);
+    create_volume(record->name, record->uuid, record->volume_sectors,
+                  fmt::format("- 1 {} 1 {}", capacity, read_only ? "read_only" : "nothing_dirty"),
+                  read_only);
+    fmt::print("opened /dev/mapper/{}{}: {} on {}, without its fast tier\n", options.name,
+               read_only ? " for reading" : "", size_text(record->volume_sectors * 512), capacity);
+    return 0;
+}
+
+/// Recorded first: a crash in between must not leave a record that promises too much.
+void create_noted(const found_volume& volume, const std::string& parameters) {
+    const auto before = record_store().find_uuid(volume.sb.uuid());
+    note_open(volume);
+    try {
+        create_volume(volume.sb, parameters, false);
+    } catch (...) {
+        if (before)
+            record_store().keep(*before);
+        throw;
+    }
+}
+
+/// What is dirty from earlier times is on its way home; until it is there the disk is not whole.
+void settle_writethrough(const std::string& name) {
+    const open_volume volume = describe(require_open(name));
+    const std::uint64_t dirty = volume.status.counters ? volume.status.counters->frames_dirty : 1;
+    if (!dirty)
+        note_written_through(volume.uuid);
+    else
+        fmt::print(
+            "{} pages are still only in the fast tier; tierctl flush {} waits until they are "
+            "home\n",
+            count_text(dirty), name);
+}
+
+int open_volume_found(const open_options& options, const found_volume& volume) {
+    if (options.without_fast)
+        fail("the fast tier of the volume '{}' is here, on {}; leave --without-fast away",
+             options.name, volume.fast_path);
+    require_not_open_elsewhere(dm_uuid_prefix + volume.sb.uuid());
+    require_not_written_alone(volume.sb.uuid(), volume.fast_path);
+    const std::string capacity = capacity_of(sought_disk(volume), options.capacity);
+    require_free_tier(volume.fast_path);
+    require_free_tier(capacity);
+    std::vector<std::string> table_options;
+    if (options.read_only)
+        table_options.emplace_back("read_only");
+    if (options.writethrough)
+        table_options.emplace_back("writethrough");
+    const std::string parameters =
+        fmt::format("{} 1 {}{}", volume.fast_path, capacity, counted(table_options));
+    if (options.read_only)
+        create_volume(volume.sb, parameters, true);
+    else
+        create_noted(volume, parameters);
+    fmt::print("opened /dev/mapper/{}: {} on {} and {}\n", options.name,
+               size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
+    if (options.writethrough && !options.read_only)
+        settle_writethrough(options.name);
+    return 0;
+}
+
 int open(const open_options& options) {
     require_root("open");
     require_volume_name(options.name);
     load_module();
     require_not_open(options.name);
-    const found_volume volume = require_volume(options.name);
-    require_not_open_elsewhere(dm_uuid_prefix + volume.sb.uuid());
-    const std::string capacity = capacity_of(volume, options.capacity);
-    require_free_tier(volume.fast_path);
-    require_free_tier(capacity);
-    create_volume(volume,
-                  fmt::format("{} 1 {}{}", volume.fast_path, capacity,
-                              options.read_only ? " 1 read_only" : ""),
-                  options.read_only);
-    fmt::print("opened /dev/mapper/{}: {} on {} and {}\n", options.name,
-               size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
-    return 0;
+    const auto volume = find_volume(options.name);
+    return volume ? open_volume_found(options, *volume) : open_alone(options);
 }
 
 void require_unused(const dm_device& device) {
@@ -107,6 +184,29 @@ void require_unused(const dm_device& device) {
          device.open_count == 1 ? "once" : fmt::format("{} times", device.open_count));
 }
 
+/// Pages that are not whole at home, of a volume that is suspended; nothing when that is none of
+/// its business.
+std::optional<std::uint64_t> missing_at_home(const open_volume& volume) {
+    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || !volume.status.counters)
+        return std::nullopt;
+    return volume.status.counters->frames_dirty + volume.status.counters->frames_lost;
+}
+
+/// Suspended first, so that what is counted is what stays.
+void count_and_remove(const std::string& name) {
+    suspend_dm_device(name);
+    try {
+        const open_volume volume = describe(require_open(name));
+        remove_dm_device(name);
+        if (const auto missing = missing_at_home(volume))
+            note_close(volume.uuid, *missing);
+    } catch (...) {
+        if (find_dm_device(name))
+            resume_dm_device(name);
+        throw;
+    }
+}
+
 int close(const std::string& name) {
     require_root("close");
     const auto device = find_dm_device(name);
@@ -115,7 +215,7 @@ int close(const std::string& name) {
     if (!device->is_volume())
         fail("/dev/mapper/{} is no volume of dm-tiered; it is left alone", name);
     require_unused(*device);
-    remove_dm_device(name);
+    count_and_remove(name);
     fmt::print("closed the volume '{}'\n", name);
     return 0;
 }
@@ -127,6 +227,13 @@ void add_open(CLI::App& app, action& chosen) {
     CLI::App* verb = app.add_subcommand("open", "Find a volume by its name and make it usable");
     verb->add_option("NAME", options->name, "Name of the volume")->required();
     verb->add_flag("--read-only", options->read_only, "Allow no writes");
+    verb->add_flag("--writethrough", options->writethrough,
+                   "A write ends when its home has it: the fast tier may be lost at any moment");
+    verb->add_flag("--without-fast", options->without_fast,
+                   "The fast tier is missing: open the disk alone");
+    verb->add_flag("--accept-loss", options->accept_loss,
+                   "With --without-fast: read the disk although it lacks the newest contents")
+        ->needs("--without-fast");
     verb->add_option("--capacity", options->capacity,
                      "The volume's disk, where it cannot be found without doubt");
     verb->callback([options, &chosen] { chosen = [options] { return open(*options); }; });

@@ -25,11 +25,11 @@ struct reading_options {
 
 /// A device that was made without tierctl may have no UUID of its own; the driver knows the
 /// volume's.
-std::string volume_uuid(const dm_device& device, const volume_status& status) {
+std::string volume_uuid(const dm_device& device, const open_volume& volume) {
     const std::string_view prefix = dm_uuid_prefix;
     if (device.uuid.starts_with(prefix))
         return device.uuid.substr(prefix.size());
-    if (status.state == TIERED_STATE_FAIL)
+    if (volume.status.state == TIERED_STATE_FAIL || volume.without_fast())
         return "";
     return send_dm_message(device.name, TIERED_MESSAGE_UUID);
 }
@@ -119,12 +119,13 @@ open_volume describe(const dm_device& device) {
         fail("the table of the volume '{}' cannot be understood: {}", device.name, device.table);
     open_volume volume;
     volume.name = device.name;
-    volume.fast_path = device_path_of(words[fast_word]);
+    if (words[fast_word] != "-")
+        volume.fast_path = device_path_of(words[fast_word]);
     volume.capacity_path = device_path_of(words[capacity_word]);
     volume.size_bytes = device.sectors * TIERED_SECTOR_BYTES;
     volume.open_count = device.open_count;
     volume.status = parse_status(device.status);
-    volume.uuid = volume_uuid(device, volume.status);
+    volume.uuid = volume_uuid(device, volume);
     return volume;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl why: what was decided last about each extent of a volume.
 #include "why.hpp"
-#include "heat.hpp"
 #include "error.hpp"
+#include "heat.hpp"
 #include "open_volumes.hpp"
 #include "reply.hpp"
 #include "text.hpp"

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What this machine remembers of volumes.
+#include "record.hpp"
+
+#include "error.hpp"
+#include "unique_fd.hpp"
+
+#include <array>
+#include <fcntl.h>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+namespace tiered {
+
+namespace {
+
+constexpr int record_version = 1;
+
+struct state_name {
+    homes_state state;
+    const char* name;
+};
+
+constexpr std::array state_names{
+    state_name{homes_state::whole, "whole"},
+    state_name{homes_state::writethrough, "writethrough"},
+    state_name{homes_state::lacking, "lacking"},
+    state_name{homes_state::in_use, "in_use"},
+    state_name{homes_state::alone, "alone"},
+};
+
+const char* name_of(homes_state state) {
+    for (const state_name& known : state_names)
+        if (known.state == state)
+            return known.name;
+    return "in_use";
+}
+
+homes_state state_called(const std::string& name) {
+    for (const state_name& known : state_names)
+        if (name == known.name)
+            return known.state;
+    throw std::invalid_argument("unknown state " + name);
+}
+
+void write_all(int fd, const std::string& text, const std::string& path) {
+    for (std::size_t done = 0; done < text.size();) {
+        const ssize_t step = ::write(fd, text.data() + done, text.size() - done);
+        if (step < 0)
+            fail("{} cannot be written ({}); make room there, then try again", path,
+                 errno_text(errno));
+        done += static_cast<std::size_t>(step);
+    }
+}
+
+unique_fd open_or_fail(const std::string& path, int flags) {
+    unique_fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0644));
+    if (!fd)
+        fail(
+            "{} cannot be opened ({}); tierctl keeps there what it has to know when a fast tier is "
+            "missing",
+            path, errno_text(errno));
+    return fd;
+}
+
+void sync_or_fail(int fd, const std::string& path) {
+    if (::fsync(fd))
+        fail("{} cannot be made durable ({}); look at dmesg for errors of its disk", path,
+             errno_text(errno));
+}
+
+} // namespace
+
+std::string record_text(const volume_record& record) {
+    const nlohmann::ordered_json json{
+        {"version", record_version},
+        {"name", record.name},
+        {"uuid", record.uuid},
+        {"fast_path", record.fast_path},
+        {"volume_sectors", record.volume_sectors},
+        {"homes", name_of(record.homes)},
+        {"missing_pages", record.missing_pages},
+        {"recorded_s", record.recorded_s},
+        {"capacity",
+         {{"size_sectors", record.tier.size_sectors},
+          {"adopted", record.tier.adopted},
+          {"serial", record.tier.serial},
+          {"fs_type", record.tier.fs_type},
+          {"fs_uuid", record.tier.fs_uuid}}},
+    };
+    return json.dump(2) + "\n";
+}
+
+volume_record record_from_text(const std::string& text, const std::string& path) {
+    try {
+        const auto json = nlohmann::json::parse(text);
+        if (json.at("version") != record_version)
+            fail("{} was written by another version of tierctl; use that one", path);
+        const auto& capacity = json.at("capacity");
+        volume_record record;
+        record.name = json.at("name");
+        record.uuid = json.at("uuid");
+        record.fast_path = json.at("fast_path");
+        record.volume_sectors = json.at("volume_sectors");
+        record.homes = state_called(json.at("homes"));
+        record.missing_pages = json.at("missing_pages");
+        record.recorded_s = json.at("recorded_s");
+        record.tier.size_sectors = capacity.at("size_sectors");
+        record.tier.adopted = capacity.at("adopted");
+        record.tier.serial = capacity.at("serial");
+        record.tier.fs_type = capacity.at("fs_type");
+        record.tier.fs_uuid = capacity.at("fs_uuid");
+        return record;
+    } catch (const error&) {
+        throw;
+    } catch (const std::exception&) {
+        fail("{} is damaged and tells nothing about its volume; remove it", path);
+    }
+}
+
+std::string record_store::path_of(const std::string& uuid) const {
+    return folder_ + "/" + uuid + ".json";
+}
+
+/// By way of a new file, so that a power cut leaves the old record or the new one.
+void record_store::keep(const volume_record& record) const {
+    std::error_code failed;
+    std::filesystem::create_directories(folder_, failed);
+    const std::string path = path_of(record.uuid), fresh = path + ".new";
+    {
+        const unique_fd file = open_or_fail(fresh, O_WRONLY | O_CREAT | O_TRUNC);
+        write_all(file.get(), record_text(record), fresh);
+        sync_or_fail(file.get(), fresh);
+    }
+    if (::rename(fresh.c_str(), path.c_str()))
+        fail("{} cannot be replaced ({}); make its folder writable, then try again", path,
+             errno_text(errno));
+    sync_or_fail(open_or_fail(folder_, O_RDONLY | O_DIRECTORY).get(), folder_);
+}
+
+std::optional<volume_record> record_store::find_uuid(const std::string& uuid) const {
+    const auto text = read_text_file(path_of(uuid));
+    if (!text)
+        return std::nullopt;
+    return record_from_text(*text, path_of(uuid));
+}
+
+std::optional<volume_record> record_store::find_name(const std::string& name) const {
+    std::optional<volume_record> newest;
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, none)) {
+        if (entry.path().extension() != ".json")
+            continue;
+        const auto text = read_text_file(entry.path());
+        if (!text)
+            continue;
+        volume_record record = record_from_text(*text, entry.path());
+        if (record.name == name && (!newest || newest->recorded_s < record.recorded_s))
+            newest = std::move(record);
+    }
+    return newest;
+}
+
+} // namespace tiered

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the verbs note for the day when a fast tier is missing.
+#include "records.hpp"
+
+#include "error.hpp"
+
+#include <ctime>
+
+namespace tierctl {
+
+using namespace tiered;
+
+namespace {
+
+volume_record record_of(const superblock& sb, const std::string& fast_path, homes_state homes) {
+    return {.name = sb.name(),
+            .uuid = sb.uuid(),
+            .fast_path = fast_path,
+            .volume_sectors = sb.volume_sectors(),
+            .tier = sb.tier(),
+            .homes = homes,
+            .recorded_s = std::time(nullptr)};
+}
+
+/// A volume that this machine never opened by tierctl has no record to bring up to date.
+void update(const std::string& uuid, homes_state homes, std::uint64_t missing_pages) {
+    auto record = record_store().find_uuid(uuid);
+    if (!record)
+        return;
+    record->homes = homes;
+    record->missing_pages = missing_pages;
+    record->recorded_s = std::time(nullptr);
+    record_store().keep(*record);
+}
+
+bool older_record_would_lie(const std::string& uuid) {
+    const auto record = record_store().find_uuid(uuid);
+    return record && record->disk_is_whole();
+}
+
+} // namespace
+
+void note_format(const superblock& sb, const std::string& fast_path) {
+    record_store().keep(record_of(sb, fast_path, homes_state::whole));
+}
+
+void note_open(const found_volume& volume) {
+    try {
+        record_store().keep(record_of(volume.sb, volume.fast_path, homes_state::in_use));
+    } catch (const error& e) {
+        if (older_record_would_lie(volume.sb.uuid()))
+            throw;
+        fmt::print(stderr, "tierctl: warning: {}\n", e.what());
+    }
+}
+
+void note_written_through(const std::string& uuid) {
+    update(uuid, homes_state::writethrough, 0);
+}
+
+void note_close(const std::string& uuid, std::uint64_t missing_pages) {
+    update(uuid, missing_pages ? homes_state::lacking : homes_state::whole, missing_pages);
+}
+
+void note_alone(volume_record record) {
+    record.homes = homes_state::alone;
+    record.missing_pages = 0;
+    record.recorded_s = std::time(nullptr);
+    record_store().keep(record);
+}
+
+std::string when_text(std::int64_t seconds) {
+    const std::time_t time = seconds;
+    std::tm parts{};
+    ::gmtime_r(&time, &parts);
+    char text[64];
+    const std::size_t size = std::strftime(text, sizeof(text), "on %Y-%m-%d at %H:%M UTC", &parts);
+    return {text, size};
+}
+
+} // namespace tierctl

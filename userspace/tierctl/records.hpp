@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the verbs note for the day when a fast tier is missing (libtiered/record.hpp).
+#pragma once
+
+#include "discovery.hpp"
+#include "dm.hpp"
+#include "record.hpp"
+
+namespace tierctl {
+
+/// A new volume: nothing is dirty yet.
+void note_format(const tiered::superblock& sb, const std::string& fast_path);
+
+/// The volume is about to be opened for writing: from here on nobody knows how much is not at home.
+/// Throws when that cannot be recorded while an older record says that the disk has everything.
+void note_open(const tiered::found_volume& volume);
+
+/// The volume writes through and nothing is dirty any more: its disk has what was acknowledged,
+/// from now on.
+void note_written_through(const std::string& uuid);
+
+/// The volume was closed with this many pages only in its fast tier.
+void note_close(const std::string& uuid, std::uint64_t missing_pages);
+
+/// The disk is about to be opened for writing without its fast tier.
+void note_alone(tiered::volume_record record);
+
+/// "on 2026-03-01 at 12:00 UTC"
+std::string when_text(std::int64_t seconds);
+
+} // namespace tierctl
