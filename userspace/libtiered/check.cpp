@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 
 namespace tiered {
@@ -78,12 +79,15 @@ struct load_results {
     explicit load_results(const tiered_words& words) : index(words) {}
 };
 
-std::uint32_t on_find(void* context, std::uint64_t page, tiered_claim* claim) {
-    const auto holder = static_cast<load_results*>(context)->index.find(page);
+std::uint32_t found_holder(const std::optional<page_index::holder>& holder, tiered_claim* claim) {
     if (!holder)
         return TIERED_NO_FRAME;
     *claim = holder->claim;
     return holder->frame;
+}
+
+std::uint32_t on_find(void* context, std::uint64_t page, tiered_claim* claim) {
+    return found_holder(static_cast<load_results*>(context)->index.find(page), claim);
 }
 
 void on_hold(void* context, std::uint32_t frame, const tiered_claim* claim, std::uint32_t) {
@@ -122,6 +126,44 @@ load_results load(const word_tables& tables) {
     return results;
 }
 
+/// What the driver would make of the damaged words, one after the other, when it loads them.
+class damage_judge {
+public:
+    explicit damage_judge(const page_index& index) : index_(index) {}
+
+    tiered_found judge(const odd_frame& odd) {
+        constexpr tiered_load_ops ops{on_find, on_hold, on_found};
+        frame_ = odd.frame;
+        tiered_load_damaged(odd.frame, &odd.claim, &ops, this);
+        return fate_;
+    }
+
+private:
+    static std::uint32_t on_find(void* context, std::uint64_t page, tiered_claim* claim) {
+        damage_judge& self = *static_cast<damage_judge*>(context);
+        if (const auto lost = self.lost_.find(page); lost != self.lost_.end())
+            return found_holder(lost->second, claim);
+        return found_holder(self.index_.find(page), claim);
+    }
+
+    static void on_hold(void* context, std::uint32_t frame, const tiered_claim* claim,
+                        std::uint32_t) {
+        static_cast<damage_judge*>(context)->lost_[claim->page] = {frame, *claim};
+    }
+
+    static void on_found(void* context, std::uint32_t frame, tiered_found what, const tiered_claim*,
+                         std::uint32_t) {
+        damage_judge& self = *static_cast<damage_judge*>(context);
+        if (frame == self.frame_) // another may be reported as its loser
+            self.fate_ = what;
+    }
+
+    const page_index& index_;
+    std::map<std::uint64_t, page_index::holder> lost_;
+    std::uint32_t frame_ = TIERED_NO_FRAME;
+    tiered_found fate_ = TIERED_FOUND_FREE;
+};
+
 const char* state_text(tiered_claim_state state) {
     switch (state) {
     case TIERED_CLAIM_CLEAN:
@@ -146,9 +188,9 @@ public:
         judge_losers();
         for (const odd_frame& odd : results_.conflicts)
             judge_conflict(odd);
-        for (const odd_frame& odd : results_.damaged)
-            judge_damaged(odd);
+        judge_all_damaged();
         judge_lost();
+        judge_dirty();
         judge_shadows();
         if (options.verify_clean)
             verify_clean();
@@ -199,12 +241,28 @@ private:
             "page {} is claimed by frame {} (version {}) and frame {} (version {}), which no crash "
             "leaves{}",
             odd.claim.page, holder->frame, holder->claim.version, odd.frame, odd.claim.version,
-            same         ? "; both have the same contents"
-            : both_clean ? "; both are clean, so that its home has its contents"
-                         : "; which of them is right cannot be told");
+            same ? "; both have the same contents, but the volume is not opened like that"
+            : both_clean
+                ? "; both are clean, so that its home has its contents, but the volume is not "
+                  "opened like that"
+                : "; which of them is right cannot be told, and the volume is not opened");
     }
 
-    void judge_damaged(const odd_frame& odd) {
+    void judge_all_damaged() {
+        damage_judge judge(results_.index);
+        std::uint64_t out_of_use = 0;
+        for (const odd_frame& odd : results_.damaged) {
+            if (odd.claim.state == TIERED_CLAIM_RETIRED)
+                out_of_use++;
+            else
+                judge_damaged(odd, judge);
+        }
+        if (out_of_use > 0)
+            say(severity::note, "damaged words of frames that are out of use for that: {}",
+                count_text(out_of_use));
+    }
+
+    void judge_damaged(const odd_frame& odd, damage_judge& judge) {
         if (!claim_in(tables_.shadow, odd.frame)) {
             say(severity::damage,
                 "the word of frame {} is damaged and so is its shadow; if it was dirty, a page has "
@@ -212,32 +270,47 @@ private:
                 odd.frame);
             return;
         }
-        const tiered_claim& claim = odd.claim;
-        const char* excuse = nothing_lost(odd);
-        if (excuse)
+        switch (judge.judge(odd)) {
+        case TIERED_FOUND_LOSER:
             say(severity::repairable,
-                "the word of frame {} is damaged; nothing is lost, because {}", odd.frame, excuse);
-        else
+                "the word of frame {} is damaged; nothing is lost, because {}", odd.frame,
+                nothing_lost(odd.claim));
+            break;
+        case TIERED_FOUND_CONFLICT:
             say(severity::damage,
-                "the word of frame {} is damaged; it was {} with page {}, whose newest contents "
-                "may be "
-                "lost; an open volume answers errors for it until it is overwritten whole",
-                odd.frame, state_text(claim.state), claim.page);
+                "the word of frame {} is damaged; its shadow and another frame both claim page {}, "
+                "which no crash leaves: the volume is not opened",
+                odd.frame, odd.claim.page);
+            break;
+        default:
+            say(severity::damage,
+                "the word of frame {} is damaged; it was {} with page {}: an open volume answers "
+                "errors for it until it is overwritten whole{}",
+                odd.frame, state_text(odd.claim.state), odd.claim.page,
+                compare_with_home(odd.frame, odd.claim.page) == comparison::same
+                    ? "; its home has the same contents, from where it can be"
+                    : ", and its newest contents may be lost");
+        }
     }
 
-    /// Why the damaged word of a frame whose shadow can be read is no loss, or nullptr.
-    const char* nothing_lost(const odd_frame& odd) {
-        const tiered_claim& claim = odd.claim;
+    /// Why the damaged word of a frame is no loss.
+    static const char* nothing_lost(const tiered_claim& claim) {
         if (!tiered_claim_holds_page(&claim))
             return "it held no page";
-        const auto holder = results_.index.find(claim.page);
-        if (claim.state == TIERED_CLAIM_CLEAN && !holder)
+        if (claim.state == TIERED_CLAIM_CLEAN)
             return "it was clean";
-        if (holder && tiered_claim_compare(&holder->claim, &claim) == TIERED_CLAIM_NEWER)
-            return "another frame holds a newer version of its page";
-        if (claim.state == TIERED_CLAIM_DIRTY && equals_home(odd.frame, claim.page))
-            return "the home of its page has the same contents";
-        return nullptr;
+        return "another frame holds a newer version of its page";
+    }
+
+    /// What is dirty is nowhere else, so that it has to be readable.
+    void judge_dirty() {
+        results_.index.each([&](const page_index::holder& holder) {
+            if (holder.claim.state == TIERED_CLAIM_DIRTY && !frame_contents(holder.frame))
+                say(severity::damage,
+                    "page {} is dirty in frame {}, which cannot be read: its newest contents are "
+                    "lost",
+                    holder.claim.page, holder.frame);
+        });
     }
 
     void judge_lost() {
@@ -276,13 +349,35 @@ private:
 
     void verify_clean() {
         results_.index.each([&](const page_index::holder& holder) {
-            if (holder.claim.state == TIERED_CLAIM_CLEAN &&
-                !equals_home(holder.frame, holder.claim.page))
-                say(severity::damage,
-                    "page {} is clean in frame {}, but its home has other contents; the disk was "
-                    "written without the volume, or is another disk",
-                    holder.claim.page, holder.frame);
+            if (holder.claim.state == TIERED_CLAIM_CLEAN)
+                verify_page(holder);
         });
+    }
+
+    void verify_page(const page_index::holder& holder) {
+        const std::uint64_t page = holder.claim.page;
+        switch (compare_with_home(holder.frame, page)) {
+        case comparison::same:
+            break;
+        case comparison::different:
+            say(severity::damage,
+                "page {} is clean in frame {}, but its home has other contents; the disk was "
+                "written without the volume, or is another disk",
+                page, holder.frame);
+            break;
+        case comparison::frame_unreadable:
+            say(severity::repairable,
+                "page {} is clean in frame {}, which cannot be read; it is read from its home",
+                page, holder.frame);
+            break;
+        case comparison::home_unreadable:
+            say(severity::damage,
+                "page {} is clean in frame {}, but its home cannot be read; once the frame is "
+                "given "
+                "up the page is lost: save it while the volume is open",
+                page, holder.frame);
+            break;
+        }
     }
 
     std::optional<tiered_claim> claim_in(const std::vector<__le64>& table,
@@ -307,12 +402,17 @@ private:
         return read_page(fast_, sb_.frame_offset(frame));
     }
 
-    bool equals_home(std::uint32_t frame, std::uint64_t page) {
-        if (!capacity_)
-            return false;
+    enum class comparison { same, different, frame_unreadable, home_unreadable };
+
+    comparison compare_with_home(std::uint32_t frame, std::uint64_t page) {
         const auto here = frame_contents(frame);
-        const auto home = read_page(*capacity_, page * TIERED_FRAME_BYTES);
-        return here && home && *here == *home;
+        if (!here)
+            return comparison::frame_unreadable;
+        const auto home =
+            capacity_ ? read_page(*capacity_, page * TIERED_FRAME_BYTES) : std::nullopt;
+        if (!home)
+            return comparison::home_unreadable;
+        return *here == *home ? comparison::same : comparison::different;
     }
 
     storage& fast_;
@@ -327,10 +427,9 @@ void require_capacity(const superblock& sb, const storage* capacity) {
     if (!capacity)
         return;
     const std::uint64_t wanted = sb.tier().size_sectors * TIERED_SECTOR_BYTES;
-    if (capacity->size_bytes() != wanted)
+    if (capacity->size_bytes() < wanted) // it may have grown
         fail("this is not the capacity tier of the volume '{}': it has {} bytes, but {} were "
-             "recorded; "
-             "name the right one",
+             "recorded; name the right one",
              sb.name(), capacity->size_bytes(), wanted);
 }
 

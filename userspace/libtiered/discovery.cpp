@@ -17,7 +17,7 @@ bool can_be_fast_tier(const block_device& device) {
 }
 
 bool can_be_capacity_tier(const block_device& device, const sought_disk& sought) {
-    return device.size_sectors == sought.tier.size_sectors &&
+    return device.size_sectors >= sought.tier.size_sectors &&
            device.dev_path() != sought.fast_path && !device.dm_uuid.starts_with(dm_uuid_prefix);
 }
 
@@ -87,13 +87,13 @@ found_volume require_volume(const std::string& name) {
 }
 
 bool is_capacity_tier(const tier_identity& wanted, const capacity_candidate& candidate) {
-    if (candidate.size_sectors != wanted.size_sectors)
+    if (candidate.size_sectors < wanted.size_sectors)
         return false;
     if (!wanted.serial.empty())
         return candidate.serial.substr(0, sizeof(tiered_tier_disk::serial)) == wanted.serial;
     if (wanted.adopted && !wanted.fs_uuid.empty())
         return candidate.fs_uuid == wanted.fs_uuid;
-    return true;
+    return candidate.size_sectors == wanted.size_sectors;
 }
 
 std::string choose_capacity(const sought_disk& sought,
@@ -124,9 +124,11 @@ std::string find_capacity(const sought_disk& sought) {
 
 void require_capacity_path(const sought_disk& sought, const std::string& path) {
     const block_device device = inspect_block_device(path);
-    tier_identity wanted = sought.tier;
-    wanted.fs_uuid.clear();
-    if (!is_capacity_tier(wanted, {path, device.size_sectors, device.serial, ""}))
+    const tier_identity& wanted = sought.tier;
+    const bool serial_fits =
+        wanted.serial.empty() ||
+        device.serial.substr(0, sizeof(tiered_tier_disk::serial)) == wanted.serial;
+    if (device.size_sectors < wanted.size_sectors || !serial_fits)
         fail("{} is not the capacity disk of the volume '{}': it has {} sectors and {}, but {} "
              "sectors "
              "and {} were recorded",

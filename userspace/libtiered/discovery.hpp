@@ -51,7 +51,8 @@ struct capacity_candidate {
 
 /// True when `candidate` may be the disk that `wanted` describes.
 ///
-/// Size and, where one was recorded, serial number must match. The file system's UUID is asked for
+/// It must not be smaller and, where one was recorded, its serial number must match; a disk that is
+/// known by nothing else must have the same size. The file system's UUID is asked for
 /// only where an adopted disk has no serial number: it is the weakest of the three, because a mkfs
 /// on the volume changes it in normal life.
 bool is_capacity_tier(const tier_identity& wanted, const capacity_candidate& candidate);
@@ -63,7 +64,8 @@ std::string choose_capacity(const sought_disk& sought,
 /// The path of the disk among those of the machine.
 std::string find_capacity(const sought_disk& sought);
 
-/// Throws unless the disk `path`, named by the user, has the recorded size and serial number.
+/// Throws unless the disk `path`, named by the user, is not smaller than recorded and has the
+/// serial number. The driver looks at its contents.
 void require_capacity_path(const sought_disk& sought, const std::string& path);
 
 } // namespace tiered

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <libdevmapper.h>
@@ -191,8 +192,26 @@ bool dm_target_registered() {
     }
 }
 
+/// Signals wait for its end: half a device, with no table, would stand in the way under the
+/// volume's name.
+class signals_held {
+public:
+    signals_held() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::sigprocmask(SIG_BLOCK, &all, &before_);
+    }
+    ~signals_held() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+    signals_held(const signals_held&) = delete;
+    signals_held& operator=(const signals_held&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
 void create_dm_device(const std::string& name, const std::string& uuid, std::uint64_t sectors,
                       const std::string& parameters, bool read_only) {
+    const signals_held held;
     const task create(DM_DEVICE_CREATE, name);
     create.require(::dm_task_set_uuid(create.get(), uuid.c_str()));
     create.require(::dm_task_add_target(create.get(), 0, sectors, dm_target, parameters.c_str()));

@@ -85,14 +85,70 @@ TEST(Check, JudgesADamagedWordByItsShadow) {
     EXPECT_EQ(severity::damage, check(dirty).worst);
 }
 
-TEST(Check, FindsNoLossWhereTheHomeOrANewerFrameHasTheContents) {
+TEST(Check, SaysWhereTheHomeHasTheContentsOfADamagedWord) {
     test_volume at_home;
     at_home.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
     at_home.fill_frame(10, std::byte{0xee});
     at_home.fill_home(5, std::byte{0xee});
     at_home.set_primary(10, damaged_word);
-    EXPECT_EQ(severity::repairable, check(at_home).worst);
+    const check_report report = check(at_home);
+    EXPECT_EQ(severity::damage, report.worst); // the driver answers errors for it
+    EXPECT_TRUE(mentions(report, "its home has the same contents"));
+}
 
+TEST(Check, FindsAnUnreadableFrameOnlyWhereItAloneHasThePage) {
+    test_volume volume;
+    volume.claim(10, 5, TIERED_CLAIM_CLEAN, 3);
+    volume.spoil_frame(10);
+    EXPECT_EQ(severity::note, check(volume).worst);
+    const check_report verified = check(volume, true);
+    EXPECT_EQ(severity::repairable, verified.worst);
+    EXPECT_TRUE(mentions(verified, "it is read from its home"));
+
+    volume.claim(11, 6, TIERED_CLAIM_DIRTY, 3);
+    volume.spoil_frame(11);
+    const check_report report = check(volume);
+    EXPECT_EQ(severity::damage, report.worst);
+    EXPECT_TRUE(mentions(report, "page 6 is dirty in frame 11, which cannot be read"));
+}
+
+TEST(Check, FindsAnUnreadableHome) {
+    test_volume volume;
+    volume.claim(10, 5, TIERED_CLAIM_CLEAN, 3);
+    volume.spoil_home(5);
+    const check_report report = check(volume, true);
+    EXPECT_EQ(severity::damage, report.worst);
+    EXPECT_TRUE(mentions(report, "its home cannot be read"));
+}
+
+TEST(Check, JudgesDamagedWordsAsTheDriverDoes) {
+    test_volume contradicted;
+    contradicted.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
+    contradicted.set_primary(10, damaged_word);
+    contradicted.claim(11, 5, TIERED_CLAIM_DIRTY, 7);
+    EXPECT_TRUE(mentions(check(contradicted), "the volume is not opened"));
+
+    // Each would be no loss beside the other, but not both.
+    test_volume two;
+    two.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
+    two.claim(11, 5, TIERED_CLAIM_DIRTY, 4);
+    two.set_primary(10, damaged_word);
+    two.set_primary(11, damaged_word);
+    const check_report report = check(two);
+    EXPECT_EQ(severity::damage, report.worst);
+    EXPECT_TRUE(mentions(report, "the word of frame 11 is damaged; it was dirty with page 5"));
+}
+
+TEST(Check, IsSilentAboutDamagedWordsThatAreOutOfUse) {
+    test_volume volume;
+    volume.claim(10, 0, TIERED_CLAIM_RETIRED, 0);
+    volume.set_primary(10, damaged_word);
+    const check_report report = check(volume);
+    EXPECT_EQ(severity::note, report.worst);
+    EXPECT_TRUE(mentions(report, "out of use for that: 1"));
+}
+
+TEST(Check, FindsNoLossWhereANewerFrameHasTheContents) {
     test_volume newer;
     newer.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
     newer.fill_frame(10, std::byte{0xee});
@@ -184,10 +240,12 @@ TEST(Check, TellsADamagedVolumeFromNone) {
     EXPECT_THROW(check_volume(empty, &disk, {}), error);
 }
 
-TEST(Check, RefusesADiskOfAnotherSize) {
+TEST(Check, RefusesASmallerDiskAndTakesOneThatHasGrown) {
     test_volume volume;
-    memory_storage other(volume.capacity.size_bytes() + 512);
-    EXPECT_THROW(check_volume(volume.fast, &other, {}), error);
+    memory_storage smaller(volume.capacity.size_bytes() - 512);
+    EXPECT_THROW(check_volume(volume.fast, &smaller, {}), error);
+    memory_storage grown(volume.capacity.size_bytes() + 512);
+    EXPECT_EQ(severity::note, check_volume(volume.fast, &grown, {}).worst);
 }
 
 TEST(Check, KeepsItsReportShort) {

@@ -38,7 +38,13 @@ TEST(Discovery, FindsTheDiskBySizeAndSerial) {
     const superblock sb = volume_with("S1", false, "");
     EXPECT_EQ("/dev/b", choose_capacity(disk_of(sb), {{"/dev/a", sectors, "S2", ""},
                                                       {"/dev/b", sectors, "S1", "anything"},
-                                                      {"/dev/c", sectors + 1, "S1", ""}}));
+                                                      {"/dev/c", sectors - 1, "S1", ""}}));
+}
+
+TEST(Discovery, FindsADiskThatHasGrownByItsSerial) {
+    const superblock sb = volume_with("S1", false, "");
+    EXPECT_EQ("/dev/a", choose_capacity(disk_of(sb), {{"/dev/a", sectors + 8, "S1", ""}}));
+    EXPECT_NE("", message_of(volume_with("", false, ""), {{"/dev/a", sectors + 8, "", ""}}));
 }
 
 TEST(Discovery, FindsADiskWithoutSerialByItsSizeAlone) {

@@ -58,6 +58,12 @@ struct test_volume {
         std::fill_n(fast.bytes.begin() + static_cast<std::ptrdiff_t>(sb.frame_offset(frame)),
                     TIERED_FRAME_BYTES, value);
     }
+    void spoil_frame(std::uint32_t frame) {
+        fast.bad_sectors.insert(sb.frame_offset(frame) / TIERED_SECTOR_BYTES + 3);
+    }
+    void spoil_home(std::uint64_t page) {
+        capacity.bad_sectors.insert(page * TIERED_FRAME_BYTES / TIERED_SECTOR_BYTES + 3);
+    }
     void fill_home(std::uint64_t page, std::byte value) {
         std::fill_n(capacity.bytes.begin() + static_cast<std::ptrdiff_t>(page * TIERED_FRAME_BYTES),
                     TIERED_FRAME_BYTES, value);

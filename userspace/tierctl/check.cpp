@@ -5,10 +5,10 @@
 #include "discovery.hpp"
 #include "dm.hpp"
 #include "error.hpp"
+#include "json_text.hpp"
 #include "verbs.hpp"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
 namespace tierctl {
@@ -119,12 +119,13 @@ void print_json(const check_report& report) {
                       {"conflicts", c.conflicts},
                       {"findings", findings},
                       {"findings_left_out", report.findings_left_out}};
-    fmt::print("{}\n", out.dump(2));
+    fmt::print("{}\n", json_text(out));
 }
 
 /// Only what the check itself has shown to be all right may be said to need no check.
 bool may_clear(const check_report& report) {
-    return report.sb.frames() > 0 && report.sb.needs_check() && report.worst != severity::damage;
+    return report.sb.frames() > 0 && report.sb.needs_check() && report.worst != severity::damage &&
+           !tiered_superblock_read_only(&report.sb.raw);
 }
 
 void clear_flag(const std::string& fast_path) {

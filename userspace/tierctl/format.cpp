@@ -44,6 +44,10 @@ void require_no_data(const std::string& path, const char* remedy) {
 }
 
 std::string convert_namespace(const nd_namespace& ns, const std::string& path, bool force) {
+    if (ns.mode == nd_mode::devdax && !force)
+        fail("{} is a namespace in devdax mode, whose contents cannot be judged; give --force to "
+             "destroy them",
+             path);
     if (ns.mode != nd_mode::devdax) {
         require_unused(inspect_block_device(path));
         if (!force)
@@ -54,13 +58,17 @@ std::string convert_namespace(const nd_namespace& ns, const std::string& path, b
     return made;
 }
 
+std::filesystem::path real_path_of(const std::string& device) {
+    std::error_code ec;
+    const auto real = std::filesystem::canonical(device, ec);
+    if (ec)
+        fail("there is no device {}: {}", device, errno_text(ec.value()));
+    return real;
+}
+
 /// The path of the fsdax device to use for what the user named.
 std::string resolve_namespace(const format_options& options) {
-    std::error_code ec;
-    const auto real = std::filesystem::canonical(options.fast, ec);
-    if (ec)
-        fail("there is no device {}: {}", options.fast, errno_text(ec.value()));
-    const auto ns = find_namespace(real.filename().string());
+    const auto ns = find_namespace(real_path_of(options.fast).filename().string());
     if (!ns || ns->mode == nd_mode::fsdax)
         return options.fast;
     if (options.convert_namespace)
@@ -101,9 +109,10 @@ block_device inspect_capacity(const std::string& path) {
     return device;
 }
 
-void require_free_name(const format_options& options, const block_device& fast) {
+void require_free_name(const format_options& options) {
+    const std::string fast = real_path_of(options.fast);
     for (const found_volume& other : scan_fast_tiers().volumes)
-        if (other.sb.name() == options.name && other.fast_path != fast.dev_path())
+        if (other.sb.name() == options.name && other.fast_path != fast)
             fail("a volume called '{}' is on {} already; choose another name", options.name,
                  other.fast_path);
     if (find_dm_device(options.name))
@@ -188,12 +197,13 @@ int format(const format_options& options) {
     require_root("format");
     require_volume_name(options.name);
     const std::string& capacity_path = only_capacity(options);
+    // All that can be wrong first: turning a namespace into another mode destroys what it holds.
+    require_free_name(options);
+    const block_device capacity = inspect_capacity(capacity_path);
     const std::string fast_path = resolve_namespace(options);
     const block_device fast = inspect_fast(fast_path);
-    const block_device capacity = inspect_capacity(capacity_path);
     if (fast.number == capacity.number)
         fail("{} and {} are the same device; a volume needs two", fast_path, capacity_path);
-    require_free_name(options, fast);
     require_unclaimed(options, fast, capacity);
 
     // Claimed from here to the end: nobody mounts what is being overwritten.

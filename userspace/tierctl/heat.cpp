@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl heat: what of a volume is in its fast tier, extent by extent.
 #include "heat.hpp"
+#include "json_text.hpp"
 #include "open_volumes.hpp"
 #include "reply.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace tierctl {
 
@@ -51,7 +51,7 @@ int heat(const heat_options& options) {
     require_root("heat");
     const std::vector<extent_heat> extents = ask_heat(require_open(options.name).name);
     if (options.json) {
-        fmt::print("{}\n", heat_json(extents).dump(2));
+        fmt::print("{}\n", json_text(heat_json(extents)));
         return 0;
     }
     fmt::print("{:>12}  {:10}  {:>8} {:>8} {:>8}\n", "offset", "resident", "pages", "dirty",

@@ -3,20 +3,18 @@
 #include "block_device.hpp"
 #include "discovery.hpp"
 #include "error.hpp"
+#include "json_text.hpp"
 #include "open_volumes.hpp"
 #include "verbs.hpp"
 
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace tierctl {
 
 using namespace tiered;
 
 namespace {
-
-constexpr int json_indent = 2;
 
 struct reading_options {
     std::string name;
@@ -38,7 +36,7 @@ int status(const reading_options& options) {
     require_root("status");
     const open_volume volume = describe(require_open(options.name));
     if (options.json)
-        fmt::print("{}\n", status_json(volume).dump(json_indent));
+        fmt::print("{}\n", json_text(status_json(volume)));
     else
         fmt::print("{}", status_report(volume));
     return 0;
@@ -77,7 +75,7 @@ void print_json(const std::vector<list_entry>& entries) {
                        {"state", entry.state},
                        {"fast", entry.fast},
                        {"size_bytes", entry.size_bytes}});
-    fmt::print("{}\n", out.dump(json_indent));
+    fmt::print("{}\n", json_text(out));
 }
 
 void print_table(const std::vector<list_entry>& entries) {

@@ -3,6 +3,7 @@
 #include "why.hpp"
 #include "error.hpp"
 #include "heat.hpp"
+#include "json_text.hpp"
 #include "open_volumes.hpp"
 #include "reply.hpp"
 #include "text.hpp"
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace tierctl {
 
@@ -68,7 +68,7 @@ int why(const why_options& options) {
     if (options.offset_bytes)
         keep_extent_at(decisions, *options.offset_bytes);
     if (options.json)
-        fmt::print("{}\n", why_json(decisions).dump(2));
+        fmt::print("{}\n", json_text(why_json(decisions)));
     else
         print_decisions(decisions);
     return 0;
