@@ -59,16 +59,43 @@ enum tiered_bad tiered_bad_page(struct tiered_volume *volume, u64 page)
 	return bad;
 }
 
+void tiered_bad_look(struct tiered_volume *volume)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u32 frame;
+
+	if (!tiered_fast_has_bad(&volume->fast))
+		return;
+	for (frame = 0; frame < frames->words.frames; frame++) {
+		u64 word = tiered_frame_word(frames, frame);
+
+		/* A page that is not on the bad block any more is left as it is. */
+		if (tiered_frame_state(word) && tiered_frame_is_bad(frames, frame))
+			tiered_bad_page(volume, tiered_frame_page(word));
+		if (!(frame % 4096))
+			cond_resched();
+	}
+}
+
+/* The page that @frame stands for when that is lost. A frame at rest keeps its word: the index knows who holds the page. */
+static bool is_lost(const struct tiered_frames *frames, u32 frame, u64 *page)
+{
+	u64 word = tiered_frame_word(frames, frame);
+	bool lost;
+
+	*page = tiered_frame_page(word);
+	rcu_read_lock();
+	lost = tiered_frame_state(word) == TIERED_CLAIM_LOST && tiered_frames_lookup(frames, *page) == frame;
+	rcu_read_unlock();
+	return lost;
+}
+
 u32 tiered_bad_next_lost(struct tiered_volume *volume, u32 frame, u64 *page)
 {
 	struct tiered_frames *frames = &volume->frames;
 
 	for (; frame < frames->words.frames; frame++) {
-		u64 word = tiered_frame_word(frames, frame);
-
-		*page = tiered_frame_page(word);
-		/* A frame at rest keeps its word. */
-		if (tiered_frame_state(word) == TIERED_CLAIM_LOST && tiered_frames_lookup(frames, *page) == frame)
+		if (is_lost(frames, frame, page))
 			return frame;
 		if (!(frame % 4096))
 			cond_resched();

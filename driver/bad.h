@@ -26,6 +26,13 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 enum tiered_bad tiered_bad_page(struct tiered_volume *volume, u64 page);
 
 /*
+ * Looks for resident pages on blocks that the kernel lists as bad, and judges them as if they had been read. Nobody may read
+ * them for long, and once the blocks are repaired their contents are anything, without an error to tell. Inside the fast
+ * tier, the volume not read-only. May sleep.
+ */
+void tiered_bad_look(struct tiered_volume *volume);
+
+/*
  * The first frame from @frame on that stands for a lost page, which is then in *@page; TIERED_NO_FRAME when there is none.
  * May sleep.
  */

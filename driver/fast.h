@@ -56,11 +56,15 @@ int tiered_fast_map(struct tiered_fast *fast, struct dm_dev *dev, int dm_major, 
 
 bool tiered_fast_listed_bad(const struct tiered_fast *fast, const void *at, u32 bytes);
 
+static inline bool tiered_fast_has_bad(const struct tiered_fast *fast)
+{
+	return fast->bad_blocks && unlikely(READ_ONCE(fast->bad_blocks->count));
+}
+
 /* True when @bytes at @at lie on a known bad block. Inside enter. */
 static inline bool tiered_fast_is_bad(const struct tiered_fast *fast, const void *at, u32 bytes)
 {
-	return fast->bad_blocks && unlikely(READ_ONCE(fast->bad_blocks->count)) &&
-	       tiered_fast_listed_bad(fast, at, bytes);
+	return tiered_fast_has_bad(fast) && tiered_fast_listed_bad(fast, at, bytes);
 }
 
 /* Copies from the fast tier. Returns false when part of it cannot be read; @to then holds anything. Inside enter. */

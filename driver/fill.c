@@ -117,7 +117,7 @@ static void fill_pages(struct tiered_fill *fill)
 static void read_again(struct tiered_fill *fill)
 {
 	tiered_io_read_home(fill->volume, fill->reader, fill->started_ns);
-	submit_bio_noacct(fill->reader);
+	tiered_io_submit(fill->reader);
 }
 
 static void fill_all(struct tiered_volume *volume, struct llist_node *list)
@@ -147,6 +147,7 @@ static void settle_work(struct work_struct *work)
 	struct tiered_volume *volume = container_of(to_delayed_work(work), struct tiered_volume, fills.settle);
 
 	tiered_homes_flush_now(&volume->homes);
+	tiered_volume_look(volume);
 }
 
 /*----------------------------------------------------------------*/

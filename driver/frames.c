@@ -55,6 +55,8 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 
 	/* Spin locks are taken where the CPU must not change: around its stock, between a flush and its fence. */
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_PREEMPT_RT));
+	/* A word is one store. */
+	BUILD_BUG_ON(BITS_PER_LONG < 64);
 	memset(frames, 0, sizeof(*frames));
 	frames->words = *words;
 	frames->fast = fast;
@@ -277,12 +279,6 @@ void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stri
 	atomic_inc(&stripe->events);
 }
 
-static bool has_bad_word(const struct tiered_frames *frames, u32 frame)
-{
-	return tiered_word_is_bad(frames->words.bad_primary, frame) ||
-	       tiered_word_is_bad(frames->words.bad_shadow, frame);
-}
-
 void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct tiered_claim *claim, u32 instead_of)
 {
 	if (instead_of == TIERED_NO_FRAME) {
@@ -292,7 +288,7 @@ void tiered_frames_adopt(struct tiered_frames *frames, u32 frame, const struct t
 		chain_replace(frames, instead_of, frame, tiered_frame_word_of(claim));
 	}
 	count_state(frames, claim->state, 1);
-	if (claim->state == TIERED_CLAIM_LOST || has_bad_word(frames, frame))
+	if (claim->state == TIERED_CLAIM_LOST || tiered_frame_has_bad_word(frames, frame))
 		tiered_frames_condemn(frames, frame);
 }
 
@@ -320,7 +316,7 @@ static u32 list_pop(struct tiered_frames *frames, struct tiered_frame_list *list
 void tiered_frames_adopt_free(struct tiered_frames *frames, u32 frame)
 {
 	frames->frame[frame].word = WORD_NONE;
-	if (has_bad_word(frames, frame) || tiered_frame_is_bad(frames, frame))
+	if (tiered_frame_has_bad_word(frames, frame) || tiered_frame_is_bad(frames, frame))
 		tiered_frames_adopt_retired(frames, frame);
 	else
 		list_push(frames, &frames->free, frame);

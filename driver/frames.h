@@ -155,6 +155,13 @@ static inline bool tiered_frame_is_bad(const struct tiered_frames *frames, u32 f
 	return tiered_fast_is_bad(frames->fast, tiered_frame_data(frames, frame), TIERED_FRAME_BYTES);
 }
 
+/* Whether one of the two words of @frame lies in a sector that cannot be read. */
+static inline bool tiered_frame_has_bad_word(const struct tiered_frames *frames, u32 frame)
+{
+	return tiered_word_is_bad(frames->words.bad_primary, frame) ||
+	       tiered_word_is_bad(frames->words.bad_shadow, frame);
+}
+
 struct tiered_stripe *tiered_stripe_of(const struct tiered_frames *frames, u64 page);
 
 /* The frame that holds @page, or TIERED_NO_FRAME. Under RCU or the stripe's lock. */

@@ -3,7 +3,7 @@
 #include "heat.h"
 
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "volume.h"
@@ -24,9 +24,9 @@ static u64 extent_of(const struct tiered_frames *frames, u32 frame, u64 *word)
 	return page / PAGES_PER_EXTENT;
 }
 
-/* Calls for each frame that holds a page, under RCU for the index. */
-static void for_each_held(struct tiered_volume *volume, void (*look)(void *context, u64 extent, u32 frame, u64 word),
-			  void *context)
+/* Calls for each frame that holds a page, under RCU for the index. Returns 0 or -EINTR. */
+static int for_each_held(struct tiered_volume *volume, void (*look)(void *context, u64 extent, u32 frame, u64 word),
+			 void *context)
 {
 	const struct tiered_frames *frames = &volume->frames;
 	u32 frame = 0, end;
@@ -41,8 +41,11 @@ static void for_each_held(struct tiered_volume *volume, void (*look)(void *conte
 				look(context, extent, frame, word);
 		}
 		rcu_read_unlock();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
+	return 0;
 }
 
 struct search {
@@ -58,12 +61,13 @@ static void look_for_first(void *context, u64 extent, u32 frame, u64 word)
 		search->found = extent;
 }
 
-u64 tiered_heat_next(struct tiered_volume *volume, u64 extent)
+int tiered_heat_next(struct tiered_volume *volume, u64 *extent)
 {
-	struct search search = { .from = extent, .found = TIERED_NO_EXTENT };
+	struct search search = { .from = *extent, .found = TIERED_NO_EXTENT };
+	int r = for_each_held(volume, look_for_first, &search);
 
-	for_each_held(volume, look_for_first, &search);
-	return search.found;
+	*extent = search.found;
+	return r;
 }
 
 struct window {
@@ -86,10 +90,10 @@ static void count_frame(void *context, u64 extent, u32 frame, u64 word)
 	heat->recent += READ_ONCE(window->frames->referenced[frame]);
 }
 
-void tiered_heat_count(struct tiered_volume *volume, u64 extent, struct tiered_extent_heat *heat, u32 count)
+int tiered_heat_count(struct tiered_volume *volume, u64 extent, struct tiered_extent_heat *heat, u32 count)
 {
 	struct window window = { .frames = &volume->frames, .heat = heat, .extent = extent, .count = count };
 
 	memset(heat, 0, count * sizeof(*heat));
-	for_each_held(volume, count_frame, &window);
+	return for_each_held(volume, count_frame, &window);
 }

@@ -19,10 +19,13 @@ struct tiered_extent_heat {
 
 #define TIERED_NO_EXTENT (~0ull)
 
-/* The first extent from @extent on that has a resident page, or TIERED_NO_EXTENT. May sleep. */
-u64 tiered_heat_next(struct tiered_volume *volume, u64 extent);
+/*
+ * Moves *@extent on to the first extent that has a resident page, or to TIERED_NO_EXTENT. May sleep. Returns 0, or -EINTR
+ * when whoever asked was killed.
+ */
+int tiered_heat_next(struct tiered_volume *volume, u64 *extent);
 
-/* Counts the pages of @count extents from @extent on into @heat. May sleep; what moves meanwhile may be missed. */
-void tiered_heat_count(struct tiered_volume *volume, u64 extent, struct tiered_extent_heat *heat, u32 count);
+/* Counts the pages of @count extents from @extent on into @heat. The same; what moves meanwhile may be missed. */
+int tiered_heat_count(struct tiered_volume *volume, u64 extent, struct tiered_extent_heat *heat, u32 count);
 
 #endif

@@ -45,12 +45,14 @@ void tiered_homes_wrote(struct tiered_homes *homes, u64 page, u64 pages)
 }
 
 void tiered_homes_write_ended(struct tiered_homes *homes, struct tiered_frames *frames, u64 page, u32 pages,
-			      bool durable)
+			      enum tiered_write_end end)
 {
 	u64 p;
 
-	if (!durable)
+	if (end != TIERED_WRITE_END_DURABLE)
 		tiered_homes_wrote(homes, page, pages);
+	if (end == TIERED_WRITE_END_ACKED)
+		raise(&homes->writes_acked, atomic64_read(&homes->writes_ended));
 	/*
 	 * In this order: a fill that sees no write on its way must also see that this one ended, and that its extent
 	 * is not flushed.
@@ -83,14 +85,23 @@ struct tiered_flush tiered_homes_flush_begin(struct tiered_homes *homes)
 	};
 }
 
-void tiered_homes_flush_end(struct tiered_homes *homes, struct tiered_flush flush, bool failed)
+static void latch_failure(struct tiered_homes *homes, enum tiered_owed owed)
 {
-	if (failed) {
-		raise(&homes->flush_failed, atomic64_read(&homes->flushes_sent));
-		return;
+	atomic_set(&homes->failure_owed, owed);
+	raise(&homes->flush_failed, atomic64_read(&homes->flushes_sent));
+}
+
+bool tiered_homes_flush_end(struct tiered_homes *homes, struct tiered_flush flush, bool failed)
+{
+	if (!failed)
+		raise(&homes->flushed_upto, flush.covers);
+	if (failed || atomic_read(&homes->failure_owed) == TIERED_OWED_FLUSH) {
+		latch_failure(homes, TIERED_OWED_WRITE);
+		return false;
 	}
-	raise(&homes->flushed_upto, flush.covers);
+	atomic_set(&homes->failure_owed, TIERED_OWED_NOTHING);
 	raise(&homes->flush_succeeded, flush.number);
+	return true;
 }
 
 int tiered_homes_flush_now(struct tiered_homes *homes)
@@ -98,6 +109,13 @@ int tiered_homes_flush_now(struct tiered_homes *homes)
 	struct tiered_flush flush = tiered_homes_flush_begin(homes);
 	int r = blkdev_issue_flush(homes->bdev);
 
-	tiered_homes_flush_end(homes, flush, r);
-	return r;
+	if (r) {
+		if (atomic64_read(&homes->flushed_upto) < atomic64_read(&homes->writes_acked))
+			latch_failure(homes, TIERED_OWED_FLUSH);
+		return r;
+	}
+	raise(&homes->flushed_upto, flush.covers);
+	if (atomic_read(&homes->failure_owed) == TIERED_OWED_NOTHING)
+		raise(&homes->flush_succeeded, flush.number);
+	return 0;
 }

@@ -14,18 +14,31 @@
 /* Extents share entries by their number modulo this; sharing only drops a few more fills. */
 #define TIERED_UNFLUSHED_ENTRIES 4096
 
+/*
+ * Who has yet to learn that a flush failed while bypassing writes that were acknowledged waited for it. The disk may have
+ * dropped them, and tells of that once: the next flush succeeds.
+ */
+enum tiered_owed {
+	TIERED_OWED_NOTHING,
+	/*
+	 * A FLUSH from above was told, but dm does not listen to that of a PREFLUSH write: it sends the write's data all
+	 * the same, and that must not be acknowledged. Until the next FLUSH, or a write that failed.
+	 */
+	TIERED_OWED_WRITE,
+	TIERED_OWED_FLUSH, /* it was a flush of our own; whoever sends the next FLUSH has to be told */
+};
+
 struct tiered_homes {
 	struct block_device *bdev;
 	/* Bypassing writes that ended, counted; a FLUSH covers those counted before it was sent. */
 	atomic64_t writes_ended;
+	atomic64_t writes_acked; /* the count at the last of them that succeeded and was not durable at once */
 	atomic64_t flushed_upto;
-	/*
-	 * A failed flush is latched until one that was sent later succeeds: dm sends the data of a PREFLUSH write
-	 * again after the flush before it failed, and that write must not be acknowledged.
-	 */
+	/* A failed flush is latched: writes and flushes fail until one that was sent later succeeds. */
 	atomic64_t flushes_sent;
 	atomic64_t flush_failed;    /* number of the last flush sent when one failed; 0: none did */
-	atomic64_t flush_succeeded; /* number of the latest flush that succeeded */
+	atomic64_t flush_succeeded; /* number of the latest flush that succeeded and could end that */
+	atomic_t failure_owed;	    /* enum tiered_owed */
 	/* By extent: the count at the last write that ended there. */
 	atomic64_t *unflushed;
 };
@@ -41,9 +54,16 @@ static inline sector_t tiered_home_sector(u64 page)
 /* Pages from @page on were written and not flushed. Any context. */
 void tiered_homes_wrote(struct tiered_homes *homes, u64 page, u64 pages);
 
-/* A bypassing write of @pages pages from @page ended, well or not. @durable: it was sent with FUA. Any context. */
+/* How a bypassing write ended. */
+enum tiered_write_end {
+	TIERED_WRITE_END_FAILED,
+	TIERED_WRITE_END_ACKED,
+	TIERED_WRITE_END_DURABLE, /* it was sent with FUA */
+};
+
+/* A bypassing write of @pages pages from @page ended. Any context. */
 void tiered_homes_write_ended(struct tiered_homes *homes, struct tiered_frames *frames, u64 page, u32 pages,
-			      bool durable);
+			      enum tiered_write_end end);
 
 /* True when the home of @page is durably what the disk returns when it is read. */
 bool tiered_homes_settled(const struct tiered_homes *homes, u64 page);
@@ -58,8 +78,10 @@ struct tiered_flush {
 };
 
 struct tiered_flush tiered_homes_flush_begin(struct tiered_homes *homes);
-/* The FLUSH ended, with @failed or not. Any context. */
-void tiered_homes_flush_end(struct tiered_homes *homes, struct tiered_flush flush, bool failed);
+/*
+ * The FLUSH from above ended, with @failed or not. Returns false when it has to be reported as failed. Any context.
+ */
+bool tiered_homes_flush_end(struct tiered_homes *homes, struct tiered_flush flush, bool failed);
 
 /* True while writes and flushes must fail. */
 static inline bool tiered_homes_flush_failed(const struct tiered_homes *homes)
@@ -69,7 +91,16 @@ static inline bool tiered_homes_flush_failed(const struct tiered_homes *homes)
 	return unlikely(failed) && atomic64_read(&homes->flush_succeeded) <= failed;
 }
 
-/* Flushes the disk and waits. Returns 0 or a negative errno. */
+/* True when a write has to fail for a flush that failed. */
+static inline bool tiered_homes_refuse_write(struct tiered_homes *homes)
+{
+	if (likely(!tiered_homes_flush_failed(homes)))
+		return false;
+	atomic_cmpxchg(&homes->failure_owed, TIERED_OWED_WRITE, TIERED_OWED_NOTHING);
+	return true;
+}
+
+/* Flushes the disk for our own sake and waits. Returns 0 or a negative errno. */
 int tiered_homes_flush_now(struct tiered_homes *homes);
 
 #endif

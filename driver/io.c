@@ -25,6 +25,11 @@ static int end_with(struct bio *bio, blk_status_t status)
 static int remap_home(struct tiered_volume *volume, struct bio *bio)
 {
 	bio_set_dev(bio, volume->homes.bdev);
+	/*
+	 * A polled write ends only when its submitter polls. Write-back waits for the bypassing writes of a stripe, and
+	 * others behind it: who stops polling must not stop them.
+	 */
+	bio->bi_opf &= ~REQ_POLLED;
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -511,7 +516,7 @@ static int map_write(struct tiered_volume *volume, struct bio *bio)
 	struct part part;
 	u32 bytes;
 
-	if (volume->options.read_only || tiered_homes_flush_failed(&volume->homes))
+	if (volume->options.read_only || tiered_homes_refuse_write(&volume->homes))
 		return end_with(bio, BLK_STS_IOERR);
 again:
 	r = write_frames(volume, bio, &bytes, &admission);
@@ -569,7 +574,7 @@ static int map_flush(struct tiered_volume *volume, struct bio *bio)
 
 static int map_zero(struct tiered_volume *volume, struct bio *bio)
 {
-	if (volume->options.read_only || tiered_homes_flush_failed(&volume->homes))
+	if (volume->options.read_only || tiered_homes_refuse_write(&volume->homes))
 		return end_with(bio, BLK_STS_IOERR);
 	if (bio->bi_opf & REQ_NOWAIT)
 		return end_with(bio, BLK_STS_AGAIN);
@@ -641,6 +646,13 @@ int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
 	return r;
 }
 
+static enum tiered_write_end write_end(const struct bio *bio, blk_status_t status)
+{
+	if (status)
+		return TIERED_WRITE_END_FAILED;
+	return bio->bi_opf & REQ_FUA ? TIERED_WRITE_END_DURABLE : TIERED_WRITE_END_ACKED;
+}
+
 int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *status)
 {
 	struct tiered_io *io = io_of(bio);
@@ -653,11 +665,11 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 		break;
 	case TIERED_IO_WRITE:
 		tiered_latency_end_home(&volume->stats, TIERED_PATH_WRITE_BYPASS, io->started_ns);
-		tiered_homes_write_ended(&volume->homes, &volume->frames, io->page, io->pages,
-					 !*status && bio->bi_opf & REQ_FUA);
+		tiered_homes_write_ended(&volume->homes, &volume->frames, io->page, io->pages, write_end(bio, *status));
 		break;
 	case TIERED_IO_FLUSH:
-		tiered_homes_flush_end(&volume->homes, io->flush, *status);
+		if (!tiered_homes_flush_end(&volume->homes, io->flush, *status))
+			*status = BLK_STS_IOERR;
 		tiered_volume_look(volume);
 		break;
 	}

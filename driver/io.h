@@ -32,6 +32,13 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 /* Points @bio, a read, at the disk; @started_ns as from tiered_latency_start(). Returns DM_MAPIO_REMAPPED. */
 int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns);
 
+/* Sends @bio, which a worker prepared, to the disk. Nobody is left who would take EAGAIN for a reason to try again. */
+static inline void tiered_io_submit(struct bio *bio)
+{
+	bio->bi_opf &= ~REQ_NOWAIT;
+	submit_bio_noacct(bio);
+}
+
 enum tiered_written {
 	TIERED_WRITTEN,	     /* in a frame, durably */
 	TIERED_WRITE_HOME,   /* belongs on the disk */

@@ -27,7 +27,12 @@ static int check_devices(struct tiered_volume *volume, const struct tiered_super
 	if (sectors < volume->sectors)
 		return TIERED_REFUSE(volume, -EINVAL, "the table has %llu sectors but the volume has %llu; use that length",
 				     (u64)sectors, (u64)volume->sectors);
-	if (tiered_superblock_read_only(sb) && !volume->options.read_only)
+	return 0;
+}
+
+int tiered_media_may_write(struct tiered_volume *volume)
+{
+	if (tiered_superblock_read_only(volume->media.sb))
 		return TIERED_REFUSE(volume, -EROFS, "the volume uses features that this driver can only read; open it "
 				     "with the option read_only");
 	return 0;
@@ -40,6 +45,17 @@ static void describe(struct tiered_volume *volume, const struct tiered_superbloc
 	volume->sectors = le64_to_cpu(sb->volume_sectors);
 	volume->metadata_bytes = le64_to_cpu(sb->frames_offset_bytes);
 	volume->needs_check = le32_to_cpu(sb->flags) & TIERED_SB_NEEDS_CHECK;
+}
+
+/*
+ * Whether the slot that does not stand has to be written anew: one that a power cut tore, or that knows the volume by
+ * another size, of which claims beyond the old end would look damaged.
+ */
+static bool other_is_behind(const struct tiered_superblock_disk *sb, const struct tiered_superblock_disk *other,
+			    u64 fast_bytes)
+{
+	return tiered_superblock_fault(other, fast_bytes) || other->volume_sectors != sb->volume_sectors ||
+	       other->tiers[0].size_sectors != sb->tiers[0].size_sectors;
 }
 
 /* A slot that cannot be read is like one that was never written. Returns false for it. */
@@ -80,6 +96,8 @@ int tiered_media_read(struct tiered_volume *volume, struct dm_dev *fast, struct 
 	media->sb = kmemdup(sb, sizeof(*sb), GFP_KERNEL);
 	media->slot = sb - copies;
 	media->other_bad = !readable[!media->slot];
+	media->other_behind = !media->other_bad &&
+			      other_is_behind(sb, &copies[!media->slot], volume->fast.bytes);
 	r = media->sb ? 0 : -ENOMEM;
 out:
 	kvfree(copies);
@@ -116,6 +134,14 @@ static int write_other(struct tiered_volume *volume)
 	tiered_fast_leave(id);
 	media->slot = slot;
 	return 0;
+}
+
+int tiered_media_complete(struct tiered_volume *volume)
+{
+	int r = volume->media.other_behind ? write_other(volume) : 0;
+
+	volume->media.other_behind = false;
+	return r;
 }
 
 void tiered_media_need_check(struct tiered_volume *volume)

@@ -12,6 +12,7 @@ struct tiered_media {
 	struct tiered_superblock_disk *sb; /* the newest, as on media */
 	u32 slot;			   /* where it stands */
 	bool other_bad;			   /* the other slot cannot be read, so it is not written either */
+	bool other_behind;		   /* the other slot is torn, or a change of size did not reach it */
 };
 
 /*
@@ -20,6 +21,12 @@ struct tiered_media {
  */
 int tiered_media_read(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors);
 void tiered_media_exit(struct tiered_media *media);
+
+/* Whether this driver may write to the volume. Returns 0, or -EROFS after a sentence in the log. */
+int tiered_media_may_write(struct tiered_volume *volume);
+
+/* Completes what a power cut left half done: both slots know the volume. Before the first claim. */
+int tiered_media_complete(struct tiered_volume *volume);
 
 /* Records, durably, that the volume wants a check; user space takes the mark away. Best effort: see other_bad. */
 void tiered_media_need_check(struct tiered_volume *volume);

@@ -53,22 +53,38 @@ static struct bio *next_parked(struct tiered_parking *parking)
 	return bio;
 }
 
+/* A write needs a frame only where its page is resident. */
+static bool needs_frame(const struct tiered_frames *frames, u64 page)
+{
+	bool resident;
+
+	rcu_read_lock();
+	resident = tiered_frames_lookup(frames, page) != TIERED_NO_FRAME;
+	rcu_read_unlock();
+	return resident;
+}
+
+static bool may_go_on(const struct tiered_frames *frames, u64 page)
+{
+	return !READ_ONCE(tiered_stripe_of(frames, page)->home_wanted) &&
+	       (tiered_frames_pool_free(frames) || !needs_frame(frames, page));
+}
+
 /*
  * Waits until a write of @page has another chance. Returns false when it is the last one: an attempt to clean frames
- * that began after the wait did was in vain, say because the disk takes no write-back.
+ * that began after the wait did was in vain, say because the disk takes no write-back. Others may take what we were
+ * woken for; that alone is no reason to give up.
  */
 static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	struct tiered_frames *frames = &volume->frames;
-	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	u64 began = READ_ONCE(writeback->attempts);
 
 	tiered_reclaim_poke(volume);
 	wait_event(frames->freed, tiered_zero_excludes(volume, page) || tiered_fast_gone(&volume->fast) ||
-		   (!READ_ONCE(stripe->home_wanted) &&
-		    (tiered_frames_pool_free(frames) || READ_ONCE(writeback->vain_attempt) > began)));
-	return tiered_zero_excludes(volume, page) || tiered_frames_pool_free(frames);
+		   may_go_on(frames, page) || READ_ONCE(writeback->vain_attempt) > began);
+	return READ_ONCE(writeback->vain_attempt) <= began || may_go_on(frames, page) || !needs_frame(frames, page);
 }
 
 static enum tiered_written try_write(struct tiered_volume *volume, struct bio *bio)
@@ -100,7 +116,7 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 			return;
 		case TIERED_WRITE_HOME:
 			if (tiered_io_bypass(volume, bio, bio->bi_iter.bi_size)) {
-				submit_bio_noacct(bio);
+				tiered_io_submit(bio);
 				return;
 			}
 			break;

@@ -44,6 +44,10 @@ static u32 evict_some(struct tiered_volume *volume, u32 wanted)
 	u64 steps = 2ull * frames;
 	u32 evicted = 0;
 
+	/* Looking through all of a large fast tier for nothing would be repeated with every batch of write-back. */
+	if (!percpu_counter_sum_positive(&volume->frames.clean))
+		return 0;
+
 	for (; steps && evicted < wanted; steps--) {
 		evicted += evict(volume, volume->reclaim.hand);
 		volume->reclaim.hand = (volume->reclaim.hand + 1) % frames;

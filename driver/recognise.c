@@ -87,7 +87,7 @@ int tiered_recognise_home(struct tiered_volume *volume, struct dm_dev *home, sec
 		return TIERED_REFUSE(volume, -ENXIO, "capacity device %s does not hold what the volume left there: it is "
 				     "another disk or was written without the volume; give the right disk, or see `tierctl "
 				     "check --verify-clean`", home->name);
-	if (sample == SAMPLE_NONE && home_sectors != recorded && sectors == volume->sectors)
+	if (sample == SAMPLE_NONE && home_sectors != recorded && sectors != home_sectors)
 		return TIERED_REFUSE(volume, -ENXIO, "capacity device %s has %llu sectors but the volume was made over one "
 				     "of %llu; give the disk that belongs to this volume, or if that has grown, a table of "
 				     "its new length", home->name, home_sectors, recorded);

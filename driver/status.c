@@ -192,28 +192,33 @@ static int message_lost(struct tiered *t, unsigned int argc, char **argv, char *
 	return 1;
 }
 
-/* Extents that one reply tells of at most, and room for one. */
-#define HEAT_EXTENTS 128u
+/* Extents that are counted for one reply, and room for one. All frames are looked at for it, so it had better be long. */
+#define HEAT_EXTENTS 65536u
 #define HEAT_ROOM 64
+/* A buffer shorter than this is filled to its end, whereupon the device-mapper asks again with a longer one. */
+#define HEAT_REPLY_BYTES (1u << 20)
 
 static int message_heat(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
 {
 	struct tiered_extent_heat *heat;
 	unsigned int sz = 0, i;
 	u64 extent = 0;
+	int r;
 
 	if (argc == 2 && kstrtou64(argv[1], 10, &extent))
 		return -EINVAL;
-	heat = kcalloc(HEAT_EXTENTS, sizeof(*heat), GFP_KERNEL);
+	heat = kvcalloc(HEAT_EXTENTS, sizeof(*heat), GFP_KERNEL);
 	if (!heat)
 		return -ENOMEM;
-	extent = tiered_heat_next(t->volume, extent);
-	if (extent != TIERED_NO_EXTENT)
-		tiered_heat_count(t->volume, extent, heat, HEAT_EXTENTS);
-	for (i = 0; i < HEAT_EXTENTS && sz + HEAT_ROOM < maxlen; i++)
+	r = tiered_heat_next(t->volume, &extent);
+	if (!r && extent != TIERED_NO_EXTENT)
+		r = tiered_heat_count(t->volume, extent, heat, HEAT_EXTENTS);
+	for (i = 0; !r && i < HEAT_EXTENTS && (sz + HEAT_ROOM < maxlen || maxlen < HEAT_REPLY_BYTES); i++)
 		if (heat[i].resident)
 			DMEMIT("%llu:%u:%u:%u ", extent + i, heat[i].resident, heat[i].dirty, heat[i].recent);
-	kfree(heat);
+	kvfree(heat);
+	if (r)
+		return r;
 	if (extent == TIERED_NO_EXTENT)
 		DMEMIT("-");
 	else

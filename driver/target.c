@@ -171,6 +171,11 @@ static int open_devices(struct tiered *t, struct dm_arg_set *args)
 		t->ti->error = "The fast device and the capacity device are the same";
 		return -EINVAL;
 	}
+	if (bdev_logical_block_size(t->home->bdev) > TIERED_FRAME_BYTES) {
+		t->ti->error = "A capacity device with logical blocks larger than 4096 bytes cannot be used: pages of 4096 "
+			       "bytes go home one by one";
+		return -EINVAL;
+	}
 	if (bdev_is_zoned(t->home->bdev)) {
 		t->ti->error = "A zoned capacity device cannot be used: homes are overwritten in place";
 		return -EINVAL;
@@ -245,6 +250,11 @@ static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	t->ti = ti;
 	ti->private = t;
+	if (tiered_volume_pages(ti->len) > TIERED_PAGES_MAX) {
+		ti->error = "The table is longer than a volume can be (4 PiB)";
+		r = -EINVAL;
+		goto bad;
+	}
 	r = open_devices(t, &args);
 	if (!r)
 		r = parse_options(&args, &t->options, &ti->error);
@@ -344,6 +354,7 @@ static void tiered_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	/* Smaller writes are served, but what is not resident goes to the disk. */
 	limits->physical_block_size = max_t(unsigned int, limits->physical_block_size, TIERED_FRAME_BYTES);
 	limits->io_min = max_t(unsigned int, limits->io_min, TIERED_FRAME_BYTES);
+	tiered_limit_no_polling(limits);
 	if (ti->discards_supported) {
 		limits->discard_granularity = TIERED_FRAME_BYTES;
 		limits->max_discard_sectors = DISCARD_SECTORS_MAX;

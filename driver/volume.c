@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "bad.h"
 #include "recognise.h"
 #include "trace.h"
 
@@ -212,11 +213,17 @@ static int settle(struct tiered_volume *volume)
 
 	if (volume->settled || volume->options.read_only)
 		return 0;
+	r = tiered_media_may_write(volume);
+	if (!r)
+		r = tiered_media_complete(volume);
+	if (r)
+		return r;
 	if (volume->unsettled.damaged)
 		tiered_media_need_check(volume);
 	r = tiered_words_settle(volume, &volume->unsettled);
 	if (r)
 		return r;
+	tiered_bad_look(volume);
 	/* What was written to the disk before us may not be flushed; afterwards we know of every write. */
 	r = tiered_homes_flush_now(&volume->homes);
 	if (r)
@@ -228,6 +235,8 @@ static int settle(struct tiered_volume *volume)
 /* A table that is longer than the volume makes it grow, into a disk that has grown. */
 static int resize(struct tiered_volume *volume, struct dm_dev *home, sector_t sectors)
 {
+	int r;
+
 	if (sectors == volume->sectors)
 		return 0;
 	if (sectors < volume->sectors)
@@ -236,6 +245,11 @@ static int resize(struct tiered_volume *volume, struct dm_dev *home, sector_t se
 	if (volume->options.read_only)
 		return TIERED_REFUSE(volume, -EROFS, "the table has %llu sectors but the volume has %llu, and it cannot grow "
 				     "while it is read-only; use that length", (u64)sectors, (u64)volume->sectors);
+	/* A write to the last sectors, less than a page, was nobody's to remember; now they may be part of one. */
+	r = tiered_homes_flush_now(&volume->homes);
+	if (r)
+		return TIERED_REFUSE(volume, r, "the volume cannot grow: the capacity device cannot be flushed; see what the "
+				     "kernel says of it");
 	return tiered_media_grow(volume, sectors, bdev_nr_sectors(home->bdev));
 }
 
@@ -344,6 +358,8 @@ void tiered_volume_stop(struct tiered_volume *volume)
 	WRITE_ONCE(volume->active, NULL);
 	cancel_work_sync(&volume->event_work);
 	if (volume->loaded && tiered_fast_enter(&volume->fast, &id)) {
+		if (!volume->options.read_only)
+			tiered_bad_look(volume);
 		tiered_frames_quiesce(&volume->frames);
 		tiered_fast_leave(id);
 	}

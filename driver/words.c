@@ -20,11 +20,13 @@ struct reader {
 	struct tiered_frames *frames;
 	__le64 *primary; /* CHUNK_FRAMES each */
 	__le64 *shadow;
+	u32 bad_sectors; /* met by this reader, and not known before */
 };
 
 static int reader_init(struct reader *reader, struct tiered_frames *frames)
 {
 	reader->frames = frames;
+	reader->bad_sectors = 0;
 	reader->primary = kvmalloc(2 * CHUNK_BYTES, GFP_KERNEL);
 	reader->shadow = reader->primary + CHUNK_FRAMES;
 	return reader->primary ? 0 : -ENOMEM;
@@ -36,8 +38,9 @@ static void reader_exit(struct reader *reader)
 }
 
 /* Notes in *@map, made when it is first needed, that the sector with the word of @frame is never to be touched. */
-static int note_bad_sector(struct tiered_frames *frames, const u8 **map, u32 frame)
+static int note_bad_sector(struct reader *reader, const u8 **map, u32 frame)
 {
+	struct tiered_frames *frames = reader->frames;
 	u32 sector = frame / TIERED_WORDS_PER_SECTOR;
 	u32 bytes = frames->words.frames / TIERED_WORDS_PER_SECTOR / 8 + 1;
 	u8 *bits = (u8 *)*map;
@@ -49,39 +52,39 @@ static int note_bad_sector(struct tiered_frames *frames, const u8 **map, u32 fra
 		*map = bits;
 		frames->dram_bytes += bytes;
 	}
+	reader->bad_sectors += !(bits[sector / 8] & 1 << sector % 8);
 	bits[sector / 8] |= 1 << sector % 8;
 	return 0;
 }
 
 /* Reads @count words of one table from the word of frame @first on, sector by sector if that must be. */
-static int read_table(struct tiered_frames *frames, __le64 *to, const __le64 *table, const u8 **bad, u32 first,
-		      u32 count)
+static int read_table(struct reader *reader, __le64 *to, const __le64 *table, const u8 **bad, u32 first, u32 count)
 {
+	const struct tiered_fast *fast = reader->frames->fast;
 	u32 at, step;
 	int r = 0;
 
-	if (tiered_fast_read(frames->fast, to, &table[first], count * sizeof(*to)))
+	if (tiered_fast_read(fast, to, &table[first], count * sizeof(*to)))
 		return 0;
 	for (at = 0; at < count && !r; at += step) {
 		step = min_t(u32, count - at, TIERED_WORDS_PER_SECTOR);
-		if (tiered_fast_read(frames->fast, to + at, &table[first + at], step * sizeof(*to)))
+		if (tiered_fast_read(fast, to + at, &table[first + at], step * sizeof(*to)))
 			continue;
 		memset(to + at, UNREADABLE, step * sizeof(*to));
-		r = note_bad_sector(frames, bad, first + at);
+		r = note_bad_sector(reader, bad, first + at);
 	}
 	return r;
 }
 
 static int read_words(struct reader *reader, u32 first, struct tiered_word_copies *copies)
 {
-	struct tiered_frames *frames = reader->frames;
-	struct tiered_words *words = &frames->words;
+	struct tiered_words *words = &reader->frames->words;
 	u32 count = min(CHUNK_FRAMES, words->frames - first);
 	int r;
 
-	r = read_table(frames, reader->primary, words->primary, &words->bad_primary, first, count);
+	r = read_table(reader, reader->primary, words->primary, &words->bad_primary, first, count);
 	if (!r)
-		r = read_table(frames, reader->shadow, words->shadow, &words->bad_shadow, first, count);
+		r = read_table(reader, reader->shadow, words->shadow, &words->bad_shadow, first, count);
 	*copies = (struct tiered_word_copies){
 		.primary = reader->primary,
 		.shadow = reader->shadow,
@@ -99,7 +102,7 @@ struct loading {
 	struct tiered_volume *volume;
 	struct tiered_frame_list losers;
 	struct tiered_frame_list damaged; /* their words in memory are what their shadows say */
-	u32 damaged_count;
+	u32 damaged_count; /* of those that held a page, as far as is known */
 	u32 faults; /* frames that make the volume unfit to be opened */
 };
 
@@ -156,8 +159,15 @@ static void found(void *context, u32 frame, enum tiered_found what, const struct
 		tiered_frames_adopt_retired(frames, frame);
 		break;
 	case TIERED_FOUND_DAMAGED:
+		/* Taken out of use for its word's sake, an earlier time. */
+		if (claim->state == TIERED_CLAIM_RETIRED) {
+			tiered_frames_adopt_retired(frames, frame);
+			break;
+		}
 		frames->frame[frame].word = tiered_frame_word_of(claim);
 		push(frames, &loading->damaged, frame);
+		if (!tiered_claim_holds_page(claim))
+			break;
 		loading->damaged_count++;
 		DMWARN_LIMIT("%s: the word of frame %u is damaged", volume->name, frame);
 		break;
@@ -238,8 +248,32 @@ int tiered_words_load(struct tiered_volume *volume, struct tiered_unsettled *uns
 /*----------------------------------------------------------------*/
 /* Settling */
 
-static int restore_shadows(struct tiered_frames *frames)
+/* Sectors that cannot be read are left alone. */
+static void flush_table(const __le64 *table, const u8 *bad, u32 first, u32 count)
 {
+	u32 at, step;
+
+	for (at = 0; at < count; at += step) {
+		step = min_t(u32, count - at, TIERED_WORDS_PER_SECTOR);
+		if (!tiered_word_is_bad(bad, first + at))
+			arch_wb_cache_pmem((void *)&table[first + at], step * sizeof(*table));
+	}
+}
+
+/*
+ * A claim whose clear the last instance could not complete, because the namespace was unbound under it, may be cleared in a
+ * CPU's cache and alive on the medium.
+ */
+static void flush_words(const struct tiered_words *words, const struct tiered_word_copies *copies)
+{
+	flush_table(words->primary, words->bad_primary, copies->first, copies->count);
+	flush_table(words->shadow, words->bad_shadow, copies->first, copies->count);
+	tiered_pm_fence();
+}
+
+static int restore_shadows(struct tiered_volume *volume)
+{
+	struct tiered_frames *frames = &volume->frames;
 	struct tiered_word_copies copies;
 	struct reader reader;
 	u32 frame;
@@ -251,11 +285,15 @@ static int restore_shadows(struct tiered_frames *frames)
 		if (r)
 			break;
 		preempt_disable();
+		flush_words(&frames->words, &copies);
 		tiered_shadows_restore(&frames->words, &copies);
 		preempt_enable();
 		cond_resched();
 	}
 	reader_exit(&reader);
+	/* The frames of these words are in use as if nothing were wrong with them. */
+	if (!r && reader.bad_sectors)
+		r = TIERED_REFUSE(volume, -EIO, "frame words went bad since the volume was opened; close it and open it again");
 	return r;
 }
 
@@ -269,6 +307,9 @@ static void clear_losers(struct tiered_frames *frames, struct tiered_frame_list 
 
 		preempt_disable();
 		tiered_claim_withdraw(&frames->words, &clear, frame);
+		/* Its bad word would be news at every load, if the good one did not say that it is none. */
+		if (tiered_frame_has_bad_word(frames, frame))
+			tiered_claim_retire(&frames->words, frame);
 		preempt_enable();
 		tiered_frames_adopt_free(frames, frame);
 	}
@@ -301,7 +342,7 @@ int tiered_words_settle(struct tiered_volume *volume, struct tiered_unsettled *u
 	 * Shadows first: were a loser cleared while its winner's shadow still says free, and the winner's word went
 	 * bad after another crash, nobody would know that the page was dirty.
 	 */
-	r = restore_shadows(frames);
+	r = restore_shadows(volume);
 	if (r)
 		return r;
 	/* So that what was answered with an error once stays an error, whatever becomes of the claim it lost against. */

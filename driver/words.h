@@ -19,7 +19,10 @@ struct tiered_unsettled {
  */
 int tiered_words_load(struct tiered_volume *volume, struct tiered_unsettled *unsettled);
 
-/* Puts the words right, durably: nothing is left that a crash later could make speak up again. Returns 0 or -ENOMEM. */
+/*
+ * Puts the words right, durably: nothing is left that a crash later could make speak up again. Returns 0, -ENOMEM, or -EIO
+ * when more of them went bad since they were loaded.
+ */
 int tiered_words_settle(struct tiered_volume *volume, struct tiered_unsettled *unsettled);
 
 #endif

@@ -43,11 +43,19 @@ static u32 percent_of_frames(const struct tiered_volume *volume, u8 percent)
  */
 static void pass_over(struct tiered_writeback *writeback, struct tiered_stripe *stripe, u64 page)
 {
-	if (writeback->passed_over_count == TIERED_PASSED_OVER_MAX) {
-		WRITE_ONCE(writeback->sweep_again, true);
+	u32 i;
+
+	for (i = 0; i < writeback->passed_over_count; i++)
+		if (writeback->passed_over[i] == page)
+			break;
+	if (i == TIERED_PASSED_OVER_MAX) {
+		/* A flush has to come by again. Others meet it when they look for dirty pages the next time. */
+		if (READ_ONCE(writeback->flush_total))
+			WRITE_ONCE(writeback->sweep_again, true);
 		return;
 	}
-	writeback->passed_over[writeback->passed_over_count++] = page;
+	if (i == writeback->passed_over_count)
+		writeback->passed_over[writeback->passed_over_count++] = page;
 	WRITE_ONCE(stripe->home_wanted, true);
 }
 
@@ -253,17 +261,17 @@ static void write_ended(struct bio *bio)
 	put_bio_in_flight(&volume->writeback);
 }
 
-/* Writes the run of neighbouring pages that begins at @first. Returns its length. */
-static u32 write_run(struct tiered_volume *volume, u32 first, u32 count)
+/* Writes the run of neighbouring pages that begins at @first, before @end. Returns its length. */
+static u32 write_run(struct tiered_volume *volume, u32 first, u32 end)
 {
 	struct tiered_writeback_page *entry = &volume->writeback.batch[first];
 	struct bio *bio;
 	u32 run = 1;
 
-	while (first + run < count && entry[run].page == entry->page + run)
+	while (first + run < end && entry[run].page == entry->page + run)
 		run++;
 	/* Two writes of one home at once may arrive in either order. */
-	WARN_ON_ONCE(first + run < count && entry[run].page < entry->page + run);
+	WARN_ON_ONCE(first + run < end && entry[run].page < entry->page + run);
 	bio = bio_alloc_bioset(volume->homes.bdev, run, REQ_OP_WRITE, GFP_NOIO, &volume->writeback.bios);
 	bio->bi_iter.bi_sector = tiered_home_sector(entry->page);
 	bio->bi_end_io = write_ended;
@@ -275,21 +283,72 @@ static u32 write_run(struct tiered_volume *volume, u32 first, u32 count)
 	return run;
 }
 
-static void write_batch(struct tiered_volume *volume, u32 count)
+/* Writes what of the batch the disk has not taken yet, in runs of @longest pages at most, and waits. */
+static void write_runs(struct tiered_volume *volume, u32 longest)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	struct blk_plug plug;
 	u32 i;
 
-	sort(writeback->batch, count, sizeof(*writeback->batch), by_page, NULL);
 	reinit_completion(&writeback->batch_done);
 	atomic_set(&writeback->bios_in_flight, 1);
 	blk_start_plug(&plug);
-	for (i = 0; i < count; )
-		i += write_run(volume, i, count);
+	for (i = 0; i < writeback->count; )
+		i += writeback->batch[i].written ? 1 : write_run(volume, i, min(i + longest, writeback->count));
 	blk_finish_plug(&plug);
 	put_bio_in_flight(writeback);
 	wait_for_completion_io(&writeback->batch_done);
+}
+
+static bool all_written(const struct tiered_writeback *writeback)
+{
+	u32 i;
+
+	for (i = 0; i < writeback->count; i++)
+		if (!writeback->batch[i].written)
+			return false;
+	return true;
+}
+
+static void write_batch(struct tiered_volume *volume)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+
+	sort(writeback->batch, writeback->count, sizeof(*writeback->batch), by_page, NULL);
+	write_runs(volume, TIERED_WRITEBACK_BATCH);
+	/* One sector that takes no write must not keep its neighbours from home. */
+	if (!all_written(writeback))
+		write_runs(volume, 1);
+}
+
+static bool is_dirty(const struct tiered_frames *frames, u64 page)
+{
+	u32 frame;
+	bool dirty;
+
+	rcu_read_lock();
+	frame = tiered_frames_lookup(frames, page);
+	dirty = frame != TIERED_NO_FRAME &&
+		tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_DIRTY;
+	rcu_read_unlock();
+	return dirty;
+}
+
+/* What the batch that was written says of the disk. A page that cannot go home is not forgotten for others that can. */
+static void judge(struct tiered_volume *volume)
+{
+	struct tiered_writeback *writeback = &volume->writeback;
+	u32 i;
+
+	for (i = 0; i < writeback->count; i++) {
+		if (!writeback->batch[i].written) {
+			writeback->failed_page = writeback->batch[i].page;
+			WRITE_ONCE(writeback->failing, true);
+			return;
+		}
+	}
+	if (writeback->failing && !is_dirty(&volume->frames, writeback->failed_page))
+		WRITE_ONCE(writeback->failing, false);
 }
 
 void tiered_writeback_write(struct tiered_volume *volume)
@@ -301,7 +360,7 @@ void tiered_writeback_write(struct tiered_volume *volume)
 
 	if (!count)
 		return;
-	write_batch(volume, count);
+	write_batch(volume);
 	flushed = !tiered_homes_flush_now(&volume->homes);
 	entered = tiered_fast_enter(&volume->fast, &id);
 	for (i = 0; i < count; i++) {
@@ -315,7 +374,7 @@ void tiered_writeback_write(struct tiered_volume *volume)
 	trace_tiered_writeback(volume->devt, count, written);
 	writeback->written = written;
 	WRITE_ONCE(writeback->flush_written, writeback->flush_written + written);
-	WRITE_ONCE(writeback->failing, written < count);
+	judge(volume);
 	tiered_volume_look(volume);
 }
 
@@ -334,6 +393,11 @@ bool tiered_writeback_wrote(struct tiered_volume *volume, u64 page)
 static u64 dirty_frames(struct tiered_volume *volume)
 {
 	return percpu_counter_sum_positive(&volume->frames.dirty);
+}
+
+static u64 clean_frames(struct tiered_volume *volume)
+{
+	return percpu_counter_sum_positive(&volume->frames.clean);
 }
 
 static u64 home_uses(struct tiered_volume *volume)
@@ -395,7 +459,7 @@ static bool used_up(struct tiered_volume *volume)
 	struct tiered_frames *frames = &volume->frames;
 	u64 out_of_use = atomic_read(&frames->lost) + atomic_read(&frames->retired);
 
-	return !dirty_frames(volume) && !percpu_counter_sum_positive(&frames->clean) &&
+	return !dirty_frames(volume) && !clean_frames(volume) &&
 	       out_of_use + 2 * num_possible_cpus() * frames->magazine_frames >= frames->words.frames;
 }
 
@@ -409,13 +473,11 @@ static void end_in_vain(struct tiered_volume *volume)
 	if (writeback->count) {
 		DMERR_LIMIT("%s: the capacity tier takes no write-back; dirty pages stay in the fast tier",
 			    volume->name);
-		/* A flush is not over for that: the next idle look begins again. */
-		if (writeback->sweep_left)
-			WRITE_ONCE(writeback->sweep_again, true);
+		/* A flush begins again with the next idle look. */
 		writeback->sweep_left = 0;
 	}
-	/* Nothing dirty to take is no reason for despair: reclaim has frames to evict, or some are at rest. */
-	if (writeback->count || used_up(volume))
+	/* As long as there are clean frames to evict, or some at rest, nobody waits in vain. */
+	if ((writeback->count && !clean_frames(volume)) || used_up(volume))
 		WRITE_ONCE(writeback->vain_attempt, writeback->attempts);
 	if (writeback->passed_over_count)
 		queue_writeback(volume, BUSY_PAUSE);
@@ -438,7 +500,11 @@ static unsigned long pace(struct tiered_volume *volume)
 		writeback->pause_ms = clamp(2 * writeback->pause_ms, 1u, PACE_PAUSE_MAX_MS);
 	else
 		writeback->pause_ms /= 2;
-	return READ_ONCE(writeback->starved) ? 0 : msecs_to_jiffies(writeback->pause_ms);
+	if (READ_ONCE(writeback->starved))
+		return 0;
+	/* Stripes are closed for pages that were passed over; whoever writes there waits as well. */
+	return writeback->passed_over_count ? min(msecs_to_jiffies(writeback->pause_ms), (unsigned long)BUSY_PAUSE) :
+					      msecs_to_jiffies(writeback->pause_ms);
 }
 
 static void writeback_work(struct work_struct *work)
@@ -453,6 +519,9 @@ static void writeback_work(struct work_struct *work)
 	WRITE_ONCE(writeback->attempts, writeback->attempts + 1);
 	collect(volume);
 	tiered_writeback_write(volume);
+	/* A flush is not over while a page that it came by is not at home. */
+	if (writeback->written < writeback->count && READ_ONCE(writeback->flush_total))
+		WRITE_ONCE(writeback->sweep_again, true);
 	if (!writeback->count || !writeback->written) {
 		end_in_vain(volume);
 		return;
@@ -472,6 +541,10 @@ static void idle_work(struct work_struct *work)
 
 	writeback->cleaning_idle = uses == writeback->homes_used_at;
 	writeback->homes_used_at = uses;
+	if (writeback->failing && !dirty_frames(volume)) {
+		WRITE_ONCE(writeback->failing, false);
+		tiered_volume_look(volume);
+	}
 	if (xchg(&writeback->sweep_again, false))
 		writeback->sweep_left = volume->frames.words.frames;
 	if (wanted(volume))

@@ -29,7 +29,8 @@ struct tiered_writeback {
 	u32 hand;	   /* the next frame to look at */
 	bool running;	   /* between dirty_high and dirty_low */
 	bool starved;	   /* reclaim found nothing clean */
-	bool failing;	   /* the last batch did not all become durable at home */
+	bool failing;	   /* a page of a batch did not become durable at home, and still is dirty */
+	u64 failed_page;   /* the latest one */
 	bool flush_wanted; /* a flush was asked for and not begun */
 	u32 sweep_left;	   /* frames that a flush still has to look at */
 	bool sweep_again;  /* it passed over a dirty page whose stripe was busy, or the disk failed */

@@ -30,6 +30,14 @@ static inline bool tiered_badblocks_check(struct badblocks *list, sector_t secto
 	return badblocks_check(list, sector, sectors, &first_bad, &bad_sectors) != 0;
 }
 
+/* No polled I/O, where that is a limit; elsewhere the queue's flag follows the disk, and bios lose theirs in map(). */
+static inline void tiered_limit_no_polling(struct queue_limits *limits)
+{
+#ifdef BLK_FEAT_POLL
+	limits->features &= ~BLK_FEAT_POLL;
+#endif
+}
+
 /* A limit for write-zeroes that unmaps has to be the same as the plain one, or 0, where it exists. */
 static inline void tiered_limit_write_zeroes(struct queue_limits *limits, unsigned int sectors)
 {

@@ -32,9 +32,9 @@
 #define TIERED_NAME_BYTES 64
 #define TIERED_TIERS_MAX 16
 
-/* A frame number is kept in 32 bits, the largest value means "none". */
+/* A frame number is kept in 32 bits, the largest value means "none"; steps of up to 4096 frames must not wrap. */
 #define TIERED_NO_FRAME 0xffffffffu
-#define TIERED_FRAMES_MAX 0xfffffff0ull
+#define TIERED_FRAMES_MAX 0xfffff000ull
 #define TIERED_FRAMES_MIN 64u
 /* A page index has 40 bits in a claim: 4 PiB. */
 #define TIERED_PAGES_MAX (1ull << 40)

@@ -33,11 +33,8 @@ static inline void tiered_pm_flush(const __le64 *word)
 /* Everything this CPU flushed or stored around the cache before is durable after it. */
 static inline void tiered_pm_fence(void)
 {
-	/*
-	 * sfence. pmem_wmb() is a no-op on x86, where a locked instruction would do as well; but our
-	 * stores are ordered by nothing else here.
-	 */
-	wmb();
+	/* The kernel's barrier for persistence: sfence on x86, more than wmb() where that does not wait for the medium. */
+	pmem_wmb();
 }
 
 static inline u32 tiered_crc32c(u32 crc, const void *data, size_t bytes)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Changes a field of both superblocks of a fast tier and seals them again: superblock.py DEVICE FIELD VALUE
+"""Changes a field of a fast tier's superblocks and seals them again: superblock.py DEVICE FIELD VALUE [older]
+
+Of both, or only of the one that does not stand.
 
 For refusals that a flipped bit cannot provoke, because the checksum would be wrong first. Offsets as in
 driver/core/format.h.
@@ -57,13 +59,27 @@ def change(block: bytearray, field: str, value: int) -> None:
     struct.pack_into("<I", block, CRC_OFFSET, crc32c(block))
 
 
-def main(device: str, field: str, value: int) -> None:
-    """Change both superblocks, past the page cache."""
+def _read(fd: int, offset: int) -> bytearray:
+    with mmap.mmap(-1, BYTES) as buffer:
+        assert os.preadv(fd, [buffer], offset) == BYTES
+        return bytearray(buffer[:])
+
+
+def _generation(block: bytearray) -> int:
+    offset, form = FIELDS["generation"]
+    return int(struct.unpack_from(form, block, offset)[0])
+
+
+def main(device: str, field: str, value: int, which: str = "both") -> None:
+    """Change the superblocks, past the page cache."""
     fd = os.open(device, os.O_RDWR | os.O_DIRECT)
     buffer = mmap.mmap(-1, BYTES)
-    for offset in (0, BYTES):
-        assert os.preadv(fd, [buffer], offset) == BYTES
-        block = bytearray(buffer[:])
+    offsets = [0, BYTES]
+    if which == "older":
+        # As the driver has it: of two with one generation, the first stands.
+        offsets = [BYTES if _generation(_read(fd, 0)) >= _generation(_read(fd, BYTES)) else 0]
+    for offset in offsets:
+        block = _read(fd, offset)
         before = struct.unpack_from("<I", block, CRC_OFFSET)[0]
         struct.pack_into("<I", block, CRC_OFFSET, 0)
         assert crc32c(block) == before, f"superblock at {offset} did not check before"
@@ -74,4 +90,4 @@ def main(device: str, field: str, value: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3], 0))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3], 0), *sys.argv[4:])

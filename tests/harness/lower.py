@@ -25,8 +25,12 @@ class Lower:
         return f"/dev/mapper/{NAME}"
 
     def _load(self, target: str) -> None:
+        self._load_lines(f"0 {self.sectors} {target}")
+
+    def _load_lines(self, *lines: str) -> None:
         self.hold()
-        self.vm.run(f"dmsetup load {NAME} --table '0 {self.sectors} {target}' && dmsetup resume {NAME}")
+        table = "\n".join(lines)
+        self.vm.run(f"echo '{table}' | dmsetup load {NAME} && dmsetup resume {NAME}")
 
     def hold(self) -> None:
         """Keep everything waiting, until another table is loaded."""
@@ -40,6 +44,15 @@ class Lower:
     def fail(self) -> None:
         """Fail everything."""
         self._load("error")
+
+    def fail_page(self, page: int) -> None:
+        """Fail everything that touches one page; the rest works."""
+        at, end = page * 8, page * 8 + 8
+        self._load_lines(
+            f"0 {at} linear {self.disk} 0",
+            f"{at} 8 error",
+            f"{end} {self.sectors - end} linear {self.disk} {end}",
+        )
 
     def fail_writes(self) -> None:
         """Fail writes and flushes; reads work."""

@@ -157,6 +157,60 @@ def test_bad_frames_are_not_used(vm: VM) -> None:
 
 
 @MACHINE
+def test_bad_blocks_that_nobody_read_are_not_forgotten(vm: VM) -> None:
+    """Once bad blocks are repaired their contents are anything, and no error tells."""
+    v = _dirty(vm)
+    where = memory.places(v)
+    memory.spoil(v, where[5].data)
+    v.check(2)
+    v.open()
+    memory.spoil(v, where[9].data)
+    v.close()
+    memory.forget_bad_blocks(vm)
+    for page in (5, 9):
+        vm.run(f"dd if=/dev/zero of={v.fast} bs=512 seek={where[page].data} count=8 {DIRECT}")
+    v.open()
+    lost = _listed(v)
+    # Page 9 may have gone home before it was found.
+    assert 5 in lost and lost <= {5, 9}
+    _readable(v, lost)
+    v.close()
+
+
+@MACHINE
+def test_words_that_go_bad_before_a_volume_is_written_refuse_it(vm: VM) -> None:
+    v = _dirty(vm)
+    where = memory.places(v)
+    v.open("--read-only")
+    memory.spoil(v, where[0].word)
+    mark = vm.log_mark()
+    table = f"0 {96 * 2048} tiered {v.fast} 1 {v.capacity}"
+    vm.run(f"dmsetup load v0 --table '{table}' && ! dmsetup resume v0")
+    assert "went bad since the volume was opened; close it and open it again" in vm.log_since(mark)
+    vm.run("dmsetup remove v0")
+    v.open()
+    _readable(v, {page for page, place in where.items() if place.word == where[0].word})
+    v.close()
+
+
+@MACHINE
+def test_bad_words_of_free_frames_are_no_news_twice(vm: VM) -> None:
+    v = _dirty(vm)
+    where = memory.places(v)
+    used = {place.word for place in where.values()}
+    first = where[0].word - where[0].frame // 64  # of the table
+    memory.spoil(v, next(sector for sector in range(first, first + 60) if sector not in used))
+    mark = vm.log_mark()
+    for _ in range(2):
+        v.open()
+        assert v.counters()["frames_retired"] == 64 and not v.status()["needs_check"]
+        _readable(v, set())
+        v.close()
+    assert "is damaged" not in vm.log_since(mark)
+    v.check()
+
+
+@MACHINE
 def test_bad_words_cost_what_was_dirty(vm: VM) -> None:
     v = _dirty(vm)
     where = memory.places(v)

@@ -78,6 +78,7 @@ def test_bad_table_lines(vm: VM) -> None:
     _refused(
         vm, f"0 {SECTORS + 8} tiered {GOOD}", "131080 sectors but the volume has 131072|too small for target"
     )
+    _refused(vm, f"0 {(1 << 43) + 8} tiered {GOOD}", "longer than a volume can be")
     _refused(vm, f"0 8 zero\n8 {SECTORS - 8} tiered {GOOD}", "must appear alone|must begin at sector 0")
     _still_good(v)
 
@@ -110,10 +111,11 @@ def test_damaged_superblocks(vm: VM) -> None:
     vm.run(backup)
     for copy in (0, 4096):
         vm.run(f"{damage}{copy + 300}")
+        v.check(1)
         v.open()
         assert v.state() == "rw", f"one good superblock was not enough (damage at {copy})"
         v.close()
-        v.check(1)
+        v.check()  # written anew
         vm.run(restore)
     vm.run(f"{damage}300; {damage}4396")
     _refused(vm, f"0 {SECTORS} tiered {GOOD}", "superblock on .* has a wrong checksum.*tierctl check")
@@ -146,6 +148,34 @@ FIELDS = {
 }
 
 
+def _readable_only(vm: VM) -> None:
+    """A volume with features that can only be read is read, and stays so in a reload."""
+    vm.run(f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only'")
+    superblocks = "dd if=/dev/pmem0 bs=8K count=1 iflag=direct status=none | sha256sum"
+    before = vm.run(superblocks).stdout
+    vm.run(f"dmsetup load v0 --table '0 {SECTORS} tiered {GOOD}' && ! dmsetup resume v0")
+    assert vm.run(superblocks).stdout == before
+    vm.run("dmsetup remove v0")
+
+
+@MACHINE
+def test_superblock_left_behind_is_brought_up(vm: VM) -> None:
+    """A power cut between the superblocks of a growing volume: claims beyond the old end are not damage."""
+    v = Volume(vm).format()
+    vm.run(f"python3 /root/tests/superblock.py /dev/pmem0 volume_sectors {SECTORS - 8} older")
+    v.open()
+    v.set_options("admission all")
+    vm.run(f"dd if=/dev/urandom of={v.path} bs=4K count=1 seek={SECTORS // 8 - 1} oflag=direct status=none")
+    contents = v.sha256()
+    v.close()
+    for sector in (0, 8):
+        memory.spoil(v, sector)
+        v.open("--read-only")
+        assert v.sha256() == contents
+        v.close()
+        memory.forget_bad_blocks(vm)
+
+
 @MACHINE
 def test_superblocks_with_impossible_contents(vm: VM) -> None:
     v = Volume(vm).format()
@@ -154,9 +184,7 @@ def test_superblocks_with_impossible_contents(vm: VM) -> None:
         vm.run(f"python3 /root/tests/superblock.py /dev/pmem0 {field} {value}")
         _refused(vm, f"0 {SECTORS} tiered {GOOD}", words)
         if field == "ro_compat":
-            vm.run(
-                f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only' && dmsetup remove v0"
-            )
+            _readable_only(vm)
         vm.run("dd if=/tmp/superblocks of=/dev/pmem0 bs=8K oflag=direct status=none")
     _still_good(v)
 
@@ -247,6 +275,9 @@ def test_namespace_without_dax(vm: VM, mode: str) -> None:
         assert f"{mode} mode" in result.stderr and "ndctl create-namespace" in result.stderr, result.stderr
         assert result.stderr.count("\n") == 1, result.stderr
     _refused(vm, f"0 {SECTORS} tiered {device} 1 /dev/vda", "has no DAX.*ndctl create-namespace")
+    # What is wrong with the rest is found before the namespace loses what it holds.
+    vm.run(f"! tierctl format v0 --fast {device} /dev/nothing --namespace --force")
+    assert f'"mode":"{mode}"' in vm.run("ndctl list -N").stdout.replace(" ", "")
     v = Volume(vm).format("--namespace") if mode == "raw" else Volume(vm, fast=device).format("--namespace")
     v.open()
     assert v.state() == "rw"

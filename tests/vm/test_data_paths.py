@@ -293,3 +293,24 @@ def test_full_of_dirty_on_a_slow_disk(vm: VM) -> None:
     fio.run(vm, v.path, rw="randwrite", bs="4k", size="8M", iodepth=16, timeout=60)
     v.close()
     v.check()
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M", append="virtio_blk.poll_queues=1")
+def test_polled_requests_do_not_wait_for_their_submitter(vm: VM, rng: random.Random) -> None:
+    """Who submits polled writes and does not poll must not keep write-back, and others behind it, waiting."""
+    assert vm.run("cat /sys/block/vda/queue/io_poll").stdout.strip() == "1"
+    v = volume.make(vm)
+    polled = "--ioengine=io_uring --hipri --direct=1 --iodepth=8"
+    verify = f"--verify=crc32c --size=16M --randseed={rng.randrange(1 << 30)}"
+    mixed = "--rw=randrw --bsrange=4k-256k"
+    vm.run(f"fio --name=verify --filename={v.path} {mixed} {polled} {verify}", timeout=60)
+    load = "--rw=write --bs=256k --time_based --runtime=600"
+    stopped = vm.spawn(f"exec fio --name=stopped --filename={v.path} {load} {polled}")
+    v.wait_for("write_bypass", 2000)
+    vm.run("pkill -STOP fio")
+    for _ in range(3):
+        vm.run(f"dd if=/dev/urandom of={v.path} bs=4K count=2000 oflag=direct status=none", timeout=30)
+        v.flush()
+    vm.run("pkill -CONT fio; pkill fio")
+    stopped.wait(timeout=30, check=False)
+    v.close()

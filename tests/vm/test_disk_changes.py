@@ -68,6 +68,24 @@ def test_volume_grows_with_its_disk(vm: VM, odd_sectors: int) -> None:
 
 
 @MACHINE
+def test_disk_that_grew_while_the_volume_was_closed_is_known(vm: VM) -> None:
+    below = lower.below(Volume(vm), SMALL)
+    v = Volume(vm, capacity=below.path).format().open()
+    v.set_options("admission all")
+    _write(v, 0, 64)
+    v.flush()
+    v.close()
+    below.remove()
+    below = lower.below(Volume(vm))
+    vm.run(f"tierctl check --fast {v.fast} --capacity {below.path} --verify-clean")
+    v.open(f"--capacity {below.path}")
+    _same(v, 0, 64)
+    assert int(vm.run(f"blockdev --getsz {v.path}").stdout) == SMALL
+    v.close()
+    below.remove()
+
+
+@MACHINE
 def test_disk_written_without_the_volume_is_refused(vm: VM) -> None:
     v = volume.make(vm)
     v.set_options("admission all")

@@ -72,6 +72,45 @@ def test_read_error_is_passed_on_and_resident_pages_are_served(vm: VM) -> None:
 
 
 @MACHINE
+def test_flush_of_our_own_that_failed_is_told_to_the_next_sync(vm: VM) -> None:
+    """The disk tells once that it dropped what it had cached: the next sync must not succeed for that."""
+    v, below = _open(vm)
+    _write_data(v, "1M", 1)  # around the fast tier; nobody has synced it
+    vm.run(f"dd if=/dev/zero of={v.path} bs=4K seek=9999 count=1 {DIRECT}")
+    below.fail_writes()
+    v.message("flush")
+    until = f"until dmsetup status {v.name} | grep -q degraded; do sleep 0.1; done"
+    vm.run(f"timeout 20 sh -c '{until}'", timeout=30)
+    below.work()
+    v.flush()
+    assert v.state() == "degraded"
+    _fails(vm, f"sync {v.path}")
+    vm.run(f"sync {v.path}")
+    assert v.state() == "rw"
+    vm.run(f"dd if=/dev/zero of={v.path} bs=4K count=1 conv=fsync {DIRECT}")
+    _close(v, below)
+
+
+@MACHINE
+def test_flush_is_not_over_while_a_page_cannot_go_home(vm: VM) -> None:
+    v, below = _open(vm, "admission all")
+    below.hold()
+    _write_data(v, "4K", 512)
+    below.fail_page(200)
+    v.message("flush")
+    v.wait_for("writeback_bytes", 511 * PAGE)
+    vm.run("sleep 2.5")
+    assert v.counters()["flush_left_pages"] > 0 and v.counters()["frames_dirty"] == 1
+    assert v.state() == "degraded"
+    below.work()
+    v.flush()
+    assert v.state() == "rw" and v.counters()["flush_left_pages"] == 0
+    _close(v, below)
+    _same(vm, v.capacity, "/tmp/data", 512 * PAGE)
+    v.check()
+
+
+@MACHINE
 def test_failed_flush_stays_failed_until_one_succeeds(vm: VM) -> None:
     v, below = _open(vm, "admission none")
     vm.run(f"dd if=/dev/urandom of={v.path} bs=4K count=1 {DIRECT}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A volume is opened whose fast tier is missing: the disk alone, when it has everything; what is known, when not."""
+"""A fast tier is missing: its disk serves alone when it has everything, and what is known is said when not."""
 from __future__ import annotations
 
 import json
@@ -89,7 +89,8 @@ def test_volume_that_lacks_pages_says_how_many(vm: VM) -> None:
     below.remove()
     alone = "tierctl open v0 --without-fast"
     with _missing(vm):
-        _refused(vm, "tierctl open v0", "256 pages (1.0 MiB) were only there when it was closed", "--accept-loss")
+        lacks = "256 pages (1.0 MiB) were only there when it was closed"
+        _refused(vm, "tierctl open v0", lacks, "--accept-loss")
         _refused(vm, alone, "256 pages")
         v.open("--without-fast --accept-loss")
         assert vm.run(f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct", check=False).status
