@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A fast tier is missing: its disk serves alone when it has everything, and what is known is said when not."""
+"""A fast tier is missing: its disk serves alone when it has everything, and what is known is said if not."""
 from __future__ import annotations
 
 import json
