@@ -57,10 +57,11 @@ expect 1 "same contents" check
 expect 2 "page 3 is lost" check
 truncate -s 2M "$dir/fast"
 expect 2 "was made for a larger fast tier" check
-truncate -s 32M "$dir/disk"
 truncate -s 4M "$dir/fast"
 "$make_image" "$dir/fast" "$dir/disk"
-truncate -s 64M "$dir/disk"
+truncate -s 65M "$dir/disk"
+expect 0 "clean" check
+truncate -s 32M "$dir/disk"
 expect 3 "not the capacity tier" check
 
 [ "$failures" -eq 0 ]
