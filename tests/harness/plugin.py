@@ -15,7 +15,7 @@ import pytest
 from qemu import VM, BootError, LostVM, UsageError, VMError, VMTimeout, accel, process
 from qemu.spec import Spec
 
-from tests.harness import gate, pool, settings, shapes, skips, stamps
+from tests.harness import gate, pool, settings, shapes, shards, skips, stamps
 from tests.harness.settings import Settings
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -69,7 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options once, for all hooks."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    chosen = settings.read(config)
+    try:
+        chosen = settings.read(config)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     config.stash[SETTINGS] = chosen
     config.stash[POOL] = pool.Pool(chosen.logs)
     outcomes: dict[str, int] = {}
@@ -111,9 +114,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         shape_of = {item: shapes.of(item, chosen) for item in items}
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    if chosen.kernel != settings.DEFAULT_KERNEL:
-        others = {item for item, shape in shape_of.items() if shape and shape.spec.kernel != chosen.kernel}
-        _leave_out(config, items, others)
+    others = {item for item, shape in shape_of.items() if _wants_another_kernel(shape, chosen.kernel)}
+    _leave_out(config, items, others)
     order: dict[Spec, int] = {}
     for item in items:
         shape = shape_of[item]
@@ -126,10 +128,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return order[shape.spec] if shape else len(order)
 
     items.sort(key=place)
+    mine = shards.part_of([_seconds(item) for item in items], chosen.shard)
+    _leave_out(config, items, {item for place, item in enumerate(items) if place not in mine})
+
+
+def _seconds(item: pytest.Item) -> float:
+    """How long a test may take, counted for KVM."""
+    marker = item.get_closest_marker("limit")
+    return float(marker.args[0]) if marker else LIMIT_SECONDS
+
+
+def _wants_another_kernel(shape: shapes.Shape | None, chosen: str) -> bool:
+    """A run on a kernel of one's choice is about that alone; the debug kernel is used in such a run only."""
+    if shape is None or shape.spec.kernel == chosen:
+        return False
+    return chosen != settings.DEFAULT_KERNEL or shape.spec.kernel == "debug"
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item], others: set[pytest.Item]) -> None:
-    """A run on a kernel of one's choice is about that kernel alone."""
     config.hook.pytest_deselected(items=[item for item in items if item in others])
     items[:] = [item for item in items if item not in others]
 
@@ -171,8 +187,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @contextlib.contextmanager
 def _time_limit(item: pytest.Item) -> Iterator[None]:
     chosen = item.config.stash[SETTINGS]
-    marker = item.get_closest_marker("limit")
-    seconds = float(marker.args[0]) if marker else LIMIT_SECONDS
+    seconds = _seconds(item)
     machine = item.stash.get(MACHINE, None)
     seconds *= machine.factor if machine else accel.TCG_FACTOR
     if chosen.soak:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import shards
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
 DEFAULT_KERNEL = "6.1"
@@ -24,6 +26,7 @@ class Settings:
     soak: bool
     logs: Path
     allowed_skips: Path
+    shard: shards.Shard
 
     def amount(self, short: int, long: int) -> int:
         """How often to do something: `long` in a soak."""
@@ -41,6 +44,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--accel", default="auto", help="auto, kvm or tcg")
     group.addoption("--seed", type=int, default=None, help="seed of every random choice (default: a new one)")
     group.addoption("--soak", action="store_true", help="long counts, and go on where an earlier soak ended")
+    group.addoption("--shard", default="1/1", help="run only this part of the tests, as NUMBER/COUNT")
     group.addoption("--logs", type=Path, default=BUILD / "vm", help="folder for the machines' console logs")
     group.addoption(
         "--allowed-skips",
@@ -60,4 +64,5 @@ def read(config: pytest.Config) -> Settings:
         soak=bool(config.getoption("--soak")),
         logs=Path(config.getoption("--logs")).resolve(),
         allowed_skips=Path(config.getoption("--allowed-skips")),
+        shard=shards.parse(config.getoption("--shard")),
     )
