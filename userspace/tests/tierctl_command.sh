@@ -64,4 +64,15 @@ expect 0 "clean" check
 truncate -s 32M "$dir/disk"
 expect 3 "not the capacity tier" check
 
+printf '0,R,0,4096\n9,W,8192,4096\n10,R,0,4096\n' >"$dir/trace"
+expect 0 "3 requests" "$tierctl" sim --trace "$dir/trace" --fast 1M
+expect 0 '"hit_ratio": 0.33' "$tierctl" sim --trace "$dir/trace" --fast 1M --policy lru --json
+expect 0 "clairvoyant" "$tierctl" sim --trace "$dir/trace" --fast 100% --policy all
+expect 1 "there is no policy 'mru'" "$tierctl" sim --trace "$dir/trace" --policy mru
+expect 1 "is no size of a fast tier" "$tierctl" sim --trace "$dir/trace" --fast 1X
+expect 1 "there is nothing to simulate" "$tierctl" sim
+expect 1 "cannot be opened" "$tierctl" sim --trace "$dir/none"
+printf '0,R,0,4096\n1,R,-1,4096\n' >"$dir/trace"
+expect 2 "line 2: the offset '-1' is negative" "$tierctl" sim --trace "$dir/trace"
+
 [ "$failures" -eq 0 ]

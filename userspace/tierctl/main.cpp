@@ -37,6 +37,7 @@ int parse_and_run(int argc, char** argv, bool is_check) {
     add_check(app, chosen);
     add_flush(app, chosen);
     add_heat(app, chosen);
+    add_sim(app, chosen);
     add_why(app, chosen);
     try {
         app.parse(argc, argv);

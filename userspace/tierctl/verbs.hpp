@@ -18,6 +18,7 @@ void add_status(CLI::App& app, action& chosen);
 void add_check(CLI::App& app, action& chosen);
 void add_flush(CLI::App& app, action& chosen);
 void add_heat(CLI::App& app, action& chosen);
+void add_sim(CLI::App& app, action& chosen);
 void add_why(CLI::App& app, action& chosen);
 
 /// Exit statuses of check; every other verb exits 0, 1 (failed) or 2 (wrong usage).

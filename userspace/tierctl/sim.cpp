@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// tierctl sim: what a fast tier would have done for a trace, under the project's policy or others.
+#include "error.hpp"
+#include "simulation.hpp"
+#include "synthetic.hpp"
+#include "text.hpp"
+#include "trace_error.hpp"
+#include "trace_file.hpp"
+#include "verbs.hpp"
+
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace tierctl {
+
+using namespace tiered;
+using namespace tiered::sim;
+
+namespace {
+
+constexpr int bad_trace = 2;
+/// Sizes of a miss-ratio curve, in percent of the footprint.
+constexpr std::array<double, 10> curve_percents{0.5, 1, 2, 5, 10, 20, 35, 50, 75, 100};
+
+struct sim_options {
+    std::string trace;
+    std::string synthetic;
+    std::uint64_t seed = 1;
+    std::string fast = "10%";
+    std::string device = "ssd";
+    std::string policy = "all";
+    bool curve = false;
+    bool json = false;
+};
+
+/// A bar on the terminal that is gone when the work is done; nothing where nobody looks.
+class progress_bar {
+public:
+    explicit progress_bar(std::string_view what_) : what(what_), shown(::isatty(STDERR_FILENO)) {}
+    ~progress_bar() {
+        if (shown)
+            fmt::print(stderr, "\r{:79}\r", "");
+    }
+
+    progress_report report() {
+        if (!shown)
+            return {};
+        return [this](double share) { draw(share); };
+    }
+
+private:
+    void draw(double share) {
+        constexpr int width = 40;
+        const int percent = static_cast<int>(100 * share);
+        if (percent == last)
+            return;
+        last = percent;
+        const std::string done(static_cast<std::size_t>(percent * width / 100), '#');
+        fmt::print(stderr, "\r{:12} [{:{}}] {:3} %", what, done, width, percent);
+    }
+
+    const std::string what;
+    const bool shown;
+    int last = -1;
+};
+
+double number_before(std::string_view text, std::size_t suffix, std::string_view whole) {
+    double value = 0;
+    const char* const end = text.data() + text.size() - suffix;
+    const auto [at, status] = std::from_chars(text.data(), end, value);
+    if (status != std::errc() || at != end || value < 0)
+        fail("'{}' is no size of a fast tier; give bytes, a size such as 512M, or a percentage of "
+             "the trace's footprint such as 10%",
+             whole);
+    return value;
+}
+
+std::uint32_t fast_pages(const std::string& text, std::uint64_t footprint_pages) {
+    constexpr std::string_view units = "KMGT";
+    double pages;
+    if (text.ends_with('%')) {
+        pages = number_before(text, 1, text) / 100 * static_cast<double>(footprint_pages);
+    } else {
+        const std::size_t unit = text.empty() ? units.npos : units.find(text.back());
+        const double value = number_before(text, unit != units.npos, text);
+        const int power = unit == units.npos ? 0 : 10 * static_cast<int>(unit + 1);
+        pages = std::ldexp(value, power) / page_bytes;
+    }
+    if (pages >= INT32_MAX)
+        fail("a fast tier of {} has more pages than can be simulated; give less than 8T", text);
+    return static_cast<std::uint32_t>(pages);
+}
+
+std::unique_ptr<request_source> open_source(const sim_options& options) {
+    if (!options.synthetic.empty()) {
+        if (auto source = make_synthetic(options.synthetic, options.seed))
+            return source;
+        std::string names;
+        for (const synthetic_trace& trace : synthetic_traces())
+            names += fmt::format("{}{}", names.empty() ? "" : ", ", trace.name);
+        fail("there is no synthetic trace '{}'; choose one of {}", options.synthetic, names);
+    }
+    if (options.trace.empty())
+        fail("there is nothing to simulate; give --trace FILE or --synthetic NAME");
+    return std::make_unique<trace_file>(options.trace);
+}
+
+std::vector<policy_name> chosen_policies(const std::string& text) {
+    std::vector<policy_name> chosen;
+    if (text != "all")
+        return {parse_policy(text)};
+    for (const std::string& base : policy_bases())
+        chosen.push_back(parse_policy(base));
+    return chosen;
+}
+
+/// One tier of the simulation, and what is said about it.
+struct outcome {
+    policy_name policy;
+    std::uint32_t pages;
+    const tier* simulated;
+};
+
+nlohmann::json outcome_json(const outcome& o, const survey& about, const device_model& device) {
+    const counters& counts = o.simulated->counts();
+    const times& spent = o.simulated->time_on(0);
+    return {{"policy", o.policy.text()},
+            {"device", device.name},
+            {"fast_bytes", o.pages * page_bytes},
+            {"requests", about.requests},
+            {"footprint_bytes", about.footprint_bytes()},
+            {"all_slow_us", about.all_slow_us[0]},
+            {"service_us", spent.service_us},
+            {"migration_us", spent.migration_us},
+            {"total_percent", 100 * spent.total_us() / about.all_slow_us[0]},
+            {"hit_ratio",
+             static_cast<double>(counts.page_hits) / static_cast<double>(counts.page_accesses)},
+            {"fill_bytes", counts.fill_bytes},
+            {"writeback_bytes", counts.writeback_bytes},
+            {"written_bytes", counts.written_bytes}};
+}
+
+void print_text(const nlohmann::json& results) {
+    const nlohmann::json& first = results[0];
+    fmt::print("{} requests, footprint {}, {:.1f} s without a fast tier ({})\n",
+               count_text(first["requests"]), size_text(first["footprint_bytes"]),
+               first["all_slow_us"].get<double>() / 1e6, first["device"].get<std::string>());
+    fmt::print("{:20} {:>10} {:>7} {:>9} {:>12} {:>12} {:>10} {:>10}\n", "policy", "fast", "total",
+               "hit ratio", "service s", "migration s", "filled", "written back");
+    for (const nlohmann::json& r : results)
+        fmt::print("{:20} {:>10} {:>5.1f} % {:>7.1f} % {:>12.2f} {:>12.2f} {:>10} {:>10}\n",
+                   r["policy"].get<std::string>(), size_text(r["fast_bytes"]),
+                   r["total_percent"].get<double>(), 100 * r["hit_ratio"].get<double>(),
+                   r["service_us"].get<double>() / 1e6, r["migration_us"].get<double>() / 1e6,
+                   size_text(r["fill_bytes"]), size_text(r["writeback_bytes"]));
+}
+
+std::vector<std::uint32_t> chosen_sizes(const sim_options& options, const survey& about) {
+    if (!options.curve)
+        return {fast_pages(options.fast, about.footprint_pages)};
+    std::vector<std::uint32_t> sizes;
+    for (const double percent : curve_percents)
+        sizes.push_back(
+            static_cast<std::uint32_t>(percent / 100 * static_cast<double>(about.footprint_pages)));
+    return sizes;
+}
+
+nlohmann::json simulate_one(const sim_options& options) {
+    const auto device = find_device(options.device);
+    if (!device)
+        fail("there is no device model '{}'; choose one of ssd, tssd, hdd", options.device);
+    const std::vector<policy_name> policies = chosen_policies(options.policy);
+    const std::unique_ptr<request_source> source = open_source(options);
+    progress_bar reading("reading");
+    const survey about = survey_trace(*source, std::span(&*device, 1), reading.report());
+    if (about.requests == 0)
+        fail("there are no reads or writes in {}; check that it is the right file", options.trace);
+
+    std::unique_ptr<future> knowledge;
+    std::vector<std::unique_ptr<tier>> tiers;
+    std::vector<outcome> outcomes;
+    for (const policy_name& policy : policies)
+        for (const std::uint32_t pages : chosen_sizes(options, about)) {
+            if (is_clairvoyant(policy) && !knowledge)
+                knowledge = std::make_unique<future>(*source, about.page_accesses);
+            tiers.push_back(make_tier(policy, pages, std::span(&*device, 1)));
+            outcomes.push_back({policy, pages, tiers.back().get()});
+        }
+    progress_bar simulating("simulating");
+    simulate(*source, tiers, knowledge ? knowledge->next_uses() : std::span<const std::uint64_t>(),
+             about.requests, simulating.report());
+    nlohmann::json results = nlohmann::json::array();
+    for (const outcome& o : outcomes)
+        results.push_back(outcome_json(o, about, *device));
+    return results;
+}
+
+int sim(const sim_options& options) {
+    try {
+        const nlohmann::json results = simulate_one(options);
+        if (!options.json)
+            print_text(results);
+        else
+            fmt::print(
+                "{}\n",
+                (results.size() == 1 ? results[0] : nlohmann::json{{"results", results}}).dump(2));
+        return 0;
+    } catch (const trace_error& e) {
+        fmt::print(stderr, "tierctl: {}\n", e.what());
+        return bad_trace;
+    }
+}
+
+} // namespace
+
+void add_sim(CLI::App& app, action& chosen) {
+    CLI::App* verb = app.add_subcommand(
+        "sim", "Simulates a fast tier on a trace, under this project's policy and others.");
+    auto options = std::make_shared<sim_options>();
+    verb->add_option("--trace", options->trace,
+                     "CSV (time_us,op,offset,bytes), fio iolog or blkparse text; may be .zst");
+    verb->add_option("--synthetic", options->synthetic, "a generated trace by its name");
+    verb->add_option("--seed", options->seed, "of generated traces");
+    verb->add_option("--fast", options->fast, "the fast tier: a size, or % of the footprint");
+    verb->add_option("--device", options->device, "the capacity tier: ssd, tssd or hdd");
+    verb->add_option("--policy", options->policy,
+                     "a reference (lru, lru/16, arc/around ...) or all");
+    verb->add_flag("--mrc", options->curve, "a curve over sizes of the fast tier");
+    verb->add_flag("--json", options->json, "for programs");
+    verb->callback([options, &chosen] { chosen = [options] { return sim(*options); }; });
+}
+
+} // namespace tierctl
