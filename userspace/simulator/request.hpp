@@ -2,6 +2,7 @@
 // One request of a trace, and where requests come from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tiered::sim {
@@ -21,6 +22,11 @@ struct request {
     std::uint64_t end() const { return offset + bytes; }
     std::uint64_t first_page() const { return offset / page_bytes; }
     std::uint64_t last_page() const { return (end() - 1) / page_bytes; }
+    /// The bytes of its i-th page that it covers.
+    std::uint64_t covered(std::uint32_t i) const {
+        const std::uint64_t begin = (first_page() + i) * page_bytes;
+        return std::min(end(), begin + page_bytes) - std::max(offset, begin);
+    }
     std::uint32_t pages() const {
         return static_cast<std::uint32_t>(last_page() - first_page() + 1);
     }

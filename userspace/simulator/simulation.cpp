@@ -3,6 +3,7 @@
 #include "simulation.hpp"
 
 #include "error.hpp"
+#include "policy_tier.hpp"
 #include "smq_tier.hpp"
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace tiered::sim {
 
 namespace {
 
+constexpr std::string_view ours = "ours";
 constexpr std::string_view nothing = "none";
 constexpr std::string_view smq = "smq";
 constexpr std::string_view bound = "clairvoyant";
@@ -58,7 +60,7 @@ std::string policy_name::text() const {
 }
 
 std::vector<std::string> policy_bases() {
-    std::vector<std::string> names{std::string(nothing)};
+    std::vector<std::string> names{std::string(ours), std::string(nothing)};
     for (const reference& r : references())
         names.emplace_back(r.name);
     names.emplace_back(smq);
@@ -91,13 +93,15 @@ bool is_clairvoyant(const policy_name& policy) {
 
 bool is_by_device(const policy_name& policy) {
     const reference* r = find_reference(policy.base);
-    return r && r->by_device;
+    return policy.base == ours || (r && r->by_device);
 }
 
 std::unique_ptr<tier> make_tier(const policy_name& policy, std::uint32_t pages,
                                 std::span<const device_model> devices) {
     if (policy.base == nothing || pages == 0)
         return std::make_unique<no_tier>(devices);
+    if (policy.base == ours)
+        return std::make_unique<policy_tier>(pages, devices[0]);
     if (policy.base == smq)
         return std::make_unique<smq_tier>(pages, devices);
     if (is_clairvoyant(policy))

@@ -17,7 +17,7 @@ struct policy_name {
     std::string text() const;
 };
 
-/// Every base name.
+/// Every base name, ours first.
 std::vector<std::string> policy_bases();
 /// Throws when there is no such policy.
 policy_name parse_policy(std::string_view text);

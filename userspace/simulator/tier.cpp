@@ -67,11 +67,6 @@ void reference_tier::finish() {
             write_back(page);
 }
 
-std::uint64_t reference_tier::covered_bytes(const request& r, std::uint32_t i) const {
-    const std::uint64_t begin = (r.first_page() + i) * page_bytes;
-    return std::min(r.end(), begin + page_bytes) - std::max(r.offset, begin);
-}
-
 void reference_tier::announce(const access& a, std::uint32_t i) {
     policy->saving(all_slow_us(devices[0], a.r, a.continuation) / a.r.pages());
     if (!a.next_uses.empty())
@@ -86,7 +81,7 @@ void reference_tier::look_up(const access& a) {
         hit[i] = policy->hit(a.r.first_page() + i);
         count.page_hits += hit[i];
         if (hit[i])
-            hit_bytes += covered_bytes(a.r, i);
+            hit_bytes += a.r.covered(i);
     }
     count.page_accesses += a.r.pages();
 }
@@ -106,7 +101,7 @@ void reference_tier::read_missing(const access& a) {
     std::uint64_t gap = 0;
     bool any = false;
     for (std::uint32_t i = 0; i < a.r.pages(); i++) {
-        const std::uint64_t bytes = covered_bytes(a.r, i);
+        const std::uint64_t bytes = a.r.covered(i);
         if (hit[i]) {
             gap += bytes;
             continue;
@@ -127,7 +122,7 @@ void reference_tier::fill(const access& a) {
         if (hit[i] || !offer(a.r.first_page() + i))
             continue;
         filled += page_bytes;
-        extra += page_bytes - covered_bytes(a.r, i);
+        extra += page_bytes - a.r.covered(i);
     }
     if (!filled)
         return;
@@ -187,7 +182,7 @@ void reference_tier::write(const access& a) {
 /// A part of a page that is not resident cannot be absorbed: the rest of it is at home.
 bool reference_tier::absorb(const access& a) {
     for (std::uint32_t i = 0; i < a.r.pages(); i++)
-        if (!hit[i] && covered_bytes(a.r, i) < page_bytes)
+        if (!hit[i] && a.r.covered(i) < page_bytes)
             return false;
     bool all = true;
     for (std::uint32_t i = 0; i < a.r.pages() && all; i++) {
@@ -211,7 +206,7 @@ void reference_tier::write_home(const access& a) {
     service(a.r.bytes, a.continuation ? 0 : 1);
     for (std::uint32_t i = 0; i < a.r.pages(); i++) {
         const std::uint64_t page = a.r.first_page() + i;
-        const std::uint64_t covered = covered_bytes(a.r, i);
+        const std::uint64_t covered = a.r.covered(i);
         if (covered == page_bytes)
             dirty.remove(page);
         announce(a, i);

@@ -83,7 +83,6 @@ private:
     void write(const access& a);
     bool absorb(const access& a);
     void write_home(const access& a);
-    std::uint64_t covered_bytes(const request& r, std::uint32_t i) const;
     void read_missing(const access& a);
     void fill(const access& a);
     std::uint64_t fill_neighbours(const request& r);

@@ -31,8 +31,9 @@ struct sim_options {
     std::uint64_t seed = 1;
     std::string fast = "10%";
     std::string device = "ssd";
-    std::string policy = "all";
+    std::string policy = "ours";
     bool curve = false;
+    bool suite = false;
     bool json = false;
 };
 
@@ -104,7 +105,7 @@ std::unique_ptr<request_source> open_source(const sim_options& options) {
         fail("there is no synthetic trace '{}'; choose one of {}", options.synthetic, names);
     }
     if (options.trace.empty())
-        fail("there is nothing to simulate; give --trace FILE or --synthetic NAME");
+        fail("there is nothing to simulate; give --trace FILE, --synthetic NAME or --suite");
     return std::make_unique<trace_file>(options.trace);
 }
 
@@ -227,7 +228,7 @@ void add_sim(CLI::App& app, action& chosen) {
     verb->add_option("--fast", options->fast, "the fast tier: a size, or % of the footprint");
     verb->add_option("--device", options->device, "the capacity tier: ssd, tssd or hdd");
     verb->add_option("--policy", options->policy,
-                     "a reference (lru, lru/16, arc/around ...) or all");
+                     "ours, a reference (lru, lru/16, arc/around ...) or all");
     verb->add_flag("--mrc", options->curve, "a curve over sizes of the fast tier");
     verb->add_flag("--json", options->json, "for programs");
     verb->callback([options, &chosen] { chosen = [options] { return sim(*options); }; });
