@@ -131,7 +131,7 @@ static u32 quotient(const struct stretch *stretch)
 		worth = (stretch->saved >> 16) / ((stretch->spent >> 32) + 1);
 	else
 		worth = (u64)scaled / stretch->spent;
-	return worth < UINT32_MAX ? worth : UINT32_MAX;
+	return worth < TIERED_U32_MOST ? worth : TIERED_U32_MOST;
 }
 
 /*
@@ -167,7 +167,7 @@ static u32 profit_of(const struct stretch *stretches, u32 price)
 		sum += (s64)(stretches[age].saved / ONE) - (s64)cost;
 		best = sum > best ? sum : best;
 	}
-	return best < UINT32_MAX ? best : UINT32_MAX;
+	return best < TIERED_U32_MOST ? best : TIERED_U32_MOST;
 }
 
 static void decay_row(struct tiered_forecast_row *row, u32 decay)

@@ -26,6 +26,10 @@
 extern "C" {
 #endif
 
+/* The kernel's names and the C library's differ. */
+#define TIERED_U16_MOST 0xffffu
+#define TIERED_U32_MOST 0xffffffffu
+
 #define TIERED_AGES 38
 /* The first age ends here. */
 #define TIERED_FIRST_AGE_TICKS 16

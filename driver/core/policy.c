@@ -32,9 +32,7 @@
 /* Lines of eight frames that are looked at for a victim. */
 #define LINES 2
 /* In this part of the regions (a power of two), uses of resident pages are followed. */
-#ifndef WATCHED_ONE_IN
 #define WATCHED_ONE_IN 8
-#endif
 /* Neighbours promise to be optimistic: this part is believed at first, in hundredths. */
 #define TRUST 70
 /* Ticks that one call of work() samples at most. */
@@ -43,8 +41,10 @@
 #define ROW_WRITE 2
 #define ROW_STREAM 1
 
-#define EVENT_SEEN 1
-#define EVENT_REWRITTEN 2
+/* Beside TIERED_POLICY_IO_... */
+#define EVENT_REWRITES 8 /* dirty pages */
+#define EVENT_MISSED 16
+#define EVENT_GHOST 32
 
 static const u32 widths[TIERED_POLICY_WIDTHS] = { 4, 16, 64 };
 
@@ -98,7 +98,7 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 	policy->random = 0x9e3779b97f4a7c15ull;
 	policy->now = policy->swept_at = policy->rebuilt_at = TIERED_POLICY_STEP;
 	policy->mean_run_16ths = 16;
-	policy->cheapest = UINT32_MAX;
+	policy->cheapest = TIERED_U32_MOST;
 	memset(policy->candidate, 0xff, sizeof(policy->candidate));
 	for (row = 0; row < ROWS; row++)
 		policy->parent_of[row] = parent_of_row(row);
@@ -150,7 +150,7 @@ static u32 decayed(const struct tiered_policy *policy, u32 heat, u32 ticks)
 
 static u16 heated(u32 heat)
 {
-	return heat < UINT16_MAX - 256 ? heat + 256 : UINT16_MAX;
+	return heat < TIERED_U16_MOST - 256 ? heat + 256 : TIERED_U16_MOST;
 }
 
 /* 0 for a first use, then by half octaves. */
@@ -173,9 +173,10 @@ static u32 region_level(u32 heat)
 	return octave < 6 ? 0 : octave < 13 ? octave - 6 : 7;
 }
 
-static u16 page_row(u32 heat, u32 region, const struct tiered_policy_io *io)
+static u16 page_row(u32 heat, u32 region, u32 flags)
 {
-	return heat_level(heat) * 32 + region * 4 + io->write * ROW_WRITE + io->stream * ROW_STREAM;
+	return heat_level(heat) * 32 + region * 4 + (flags & TIERED_POLICY_IO_WRITE ? ROW_WRITE : 0) +
+	       (flags & TIERED_POLICY_IO_STREAM ? ROW_STREAM : 0);
 }
 
 static u32 region_of_row(u32 row)
@@ -192,30 +193,47 @@ static u32 writeback_ns(const struct tiered_policy *policy, u32 run)
 }
 
 /* What it saves that a page of @row is resident when it is used again. */
-static u32 value_of(const struct tiered_policy *policy, u32 row, const struct tiered_policy_io *io)
+static u32 value_of(const struct tiered_policy *policy, u32 row, const struct tiered_policy_event *use)
 {
 	u32 writeback;
 
-	if (!io->write || !io->whole)
-		return io->value_ns;
+	if ((use->flags & (TIERED_POLICY_IO_WRITE | TIERED_POLICY_IO_WHOLE)) != (TIERED_POLICY_IO_WRITE | TIERED_POLICY_IO_WHOLE))
+		return use->value_ns;
 	/* A whole write needs no former contents: it saves the write-back of those that it replaces. */
 	if (row >= PAGE_ROWS || !(row & ROW_WRITE))
 		return 0;
-	writeback = writeback_ns(policy, io->pages);
-	return io->value_ns < writeback ? io->value_ns : writeback;
+	writeback = writeback_ns(policy, use->pages);
+	return use->value_ns < writeback ? use->value_ns : writeback;
 }
 
 /* Events. */
 
-/* A full ring loses what comes: forecasts are statistics. */
-static void note(struct tiered_policy_cpu *cpu, u32 row, u32 age, u32 value_ns, u32 flags, u64 page)
+/* A place for an event in the CPU's ring, or NULL. */
+static struct tiered_policy_event *event_place(struct tiered_policy_cpu *cpu)
 {
-	u32 head = cpu->head;
+	if (cpu->head - __atomic_load_n(&cpu->tail, __ATOMIC_ACQUIRE) >= TIERED_POLICY_EVENTS)
+		return NULL;
+	return &cpu->event[cpu->head % TIERED_POLICY_EVENTS];
+}
 
-	if (head - __atomic_load_n(&cpu->tail, __ATOMIC_ACQUIRE) >= TIERED_POLICY_EVENTS)
+static void publish_event(struct tiered_policy_cpu *cpu)
+{
+	__atomic_store_n(&cpu->head, cpu->head + 1, __ATOMIC_RELEASE);
+}
+
+static void note(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages, u32 flags,
+		 const struct tiered_policy_io *io)
+{
+	struct tiered_policy_event *event = event_place(cpu);
+
+	if (!event)
 		return;
-	cpu->event[head % TIERED_POLICY_EVENTS] = (struct tiered_policy_event){ value_ns, row, age, flags, page };
-	__atomic_store_n(&cpu->head, head + 1, __ATOMIC_RELEASE);
+	event->page = first;
+	event->used_at = policy->now;
+	event->value_ns = io->value_ns;
+	event->pages = pages;
+	event->flags = flags | io->flags;
+	publish_event(cpu);
 }
 
 static u64 region_hash(u64 page)
@@ -237,20 +255,10 @@ void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cp
 	io->value_ns = io->pages == 1 ? saved : saved / io->pages;
 }
 
-void tiered_policy_hit(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u32 frame, u64 page, bool dirty,
-		       const struct tiered_policy_io *io)
+void tiered_policy_hit(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
+		       bool rewrites, const struct tiered_policy_io *io)
 {
-	struct tiered_policy_frame *f = &policy->frame[frame];
-	u32 now = policy->now, ticks = now - f->used_at, row = f->row;
-	u32 flags = is_watched(region_hash(page)) ? EVENT_SEEN : 0;
-	u16 heat = heated(decayed(policy, f->heat, ticks));
-
-	if (dirty && io->write)
-		flags |= EVENT_REWRITTEN;
-	note(cpu, row, tiered_age(ticks), value_of(policy, row, io), flags, page);
-	f->heat = heat;
-	f->row = page_row(heat, region_of_row(row), io);
-	f->used_at = now;
+	note(policy, cpu, first, pages, rewrites ? EVENT_REWRITES : 0, io);
 }
 
 /* Ghosts, in sets of WAYS; the oldest of a set gives way. */
@@ -397,7 +405,7 @@ void tiered_policy_missed(struct tiered_policy *policy, struct tiered_policy_cpu
 			  const struct tiered_policy_io *io)
 {
 	struct tiered_policy_region *region = find_region(policy, first);
-	u32 base = first % TIERED_REGION_PAGES, i;
+	u32 base = first % TIERED_REGION_PAGES;
 	u64 asked = (pages == 64 ? ~0ull : (1ull << pages) - 1) << base;
 	u32 heat;
 
@@ -406,12 +414,11 @@ void tiered_policy_missed(struct tiered_policy *policy, struct tiered_policy_cpu
 	heat = region_heat(policy, region);
 	region->next_context = context_of(policy, region);
 	if (region->tried_at && is_watched(region->tag))
-		for (i = 0; i < pages; i++)
-			note(cpu, ROWS, 0, io->value_ns, EVENT_SEEN, first + i);
-	if (!io->write && trial_is_over(policy, region, first))
+		note(policy, cpu, first, pages, EVENT_MISSED, io);
+	if (!(io->flags & TIERED_POLICY_IO_WRITE) && trial_is_over(policy, region, first))
 		begin_trial(policy, region, base, asked);
 	region->missed |= asked;
-	region->heat = heat + 256 * pages < UINT16_MAX ? heat + 256 * pages : UINT16_MAX;
+	region->heat = heat + 256 * pages < TIERED_U16_MOST ? heat + 256 * pages : TIERED_U16_MOST;
 	region->missed_at = policy->now;
 }
 
@@ -434,17 +441,15 @@ static u32 neighbour_cost_ns(const struct tiered_policy *policy)
 	return policy->costs.page_ns + policy->costs.fast_page_ns;
 }
 
-bool tiered_policy_may_widen(const struct tiered_policy *policy, u64 page)
+u32 tiered_policy_most_width(const struct tiered_policy *policy, u64 page)
 {
 	const struct tiered_policy_region *region = find_region(policy, page);
-	u32 beside;
+	u32 beside = region ? BESIDES : 0;
 
-	if (!region)
-		return false;
-	for (beside = 0; beside < BESIDES; beside++)
+	while (beside--)
 		if (policy->forecast.profit[neighbour_row(region->next_context, beside)] > neighbour_cost_ns(policy))
-			return true;
-	return false;
+			return widths[beside / 2];
+	return 0;
 }
 
 /* How far what is promised came true, in hundredths. */
@@ -456,7 +461,7 @@ static s64 trust_in(const struct tiered_policy *policy, u32 width)
 	return trust < 0 ? 0 : trust > 100 ? 100 : trust;
 }
 
-u32 tiered_policy_width(const struct tiered_policy *policy, u64 page, u64 resident)
+u32 tiered_policy_width(const struct tiered_policy *policy, u64 page, u32 most, u64 resident)
 {
 	const struct tiered_policy_region *region = find_region(policy, page);
 	s64 cost = neighbour_cost_ns(policy), sum = 0, best = 0;
@@ -466,7 +471,7 @@ u32 tiered_policy_width(const struct tiered_policy *policy, u64 page, u64 reside
 	if (!region)
 		return 0;
 	edges = edge_mask(region->missed | region->known);
-	for (beside = 0; beside < BESIDES; beside++) {
+	for (beside = 0; beside < BESIDES && widths[beside / 2] <= most; beside++) {
 		s64 pages = hweight64(beside_mask(base, edges, beside) & ~resident);
 		s64 profit = policy->forecast.profit[neighbour_row(region->next_context, beside)];
 
@@ -502,6 +507,21 @@ static void account_neighbour(struct tiered_policy *policy, u32 row, u32 ticks, 
 
 /* Pages and frames. */
 
+static void note_ghost(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu,
+		       const struct tiered_policy_ghost *ghost, const struct tiered_policy_io *io)
+{
+	struct tiered_policy_event *event = event_place(cpu);
+
+	if (!event)
+		return;
+	event->value_ns = io->value_ns;
+	event->pages = io->pages;
+	event->row = ghost->row;
+	event->age = tiered_age(policy->now - ghost->used_at);
+	event->flags = EVENT_GHOST | io->flags;
+	publish_event(cpu);
+}
+
 void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 page,
 			    const struct tiered_policy_io *io, struct tiered_policy_offer *offer)
 {
@@ -512,13 +532,13 @@ void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_c
 	if (ghost) {
 		u32 ticks = policy->now - ghost->used_at;
 
-		note(cpu, ghost->row, tiered_age(ticks), value_of(policy, ghost->row, io), 0, page);
+		note_ghost(policy, cpu, ghost, io);
 		heat = decayed(policy, ghost->heat, ticks);
 		ghost->tag = 0;
 	}
 	offer->page = page;
 	offer->heat = heated(heat);
-	offer->row = page_row(offer->heat, region ? region_level(region->heat) : 0, io);
+	offer->row = page_row(offer->heat, region ? region_level(region->heat) : 0, io->flags);
 	offer->profit_ns = policy->forecast.profit[offer->row];
 }
 
@@ -607,7 +627,7 @@ u32 tiered_policy_victim(struct tiered_policy *policy)
 			break;
 		policy->candidate[chosen].worth = worth;
 	}
-	policy->candidate[chosen].worth = UINT32_MAX;
+	policy->candidate[chosen].worth = TIERED_U32_MOST;
 	return policy->candidate[chosen].frame;
 }
 
@@ -645,9 +665,9 @@ bool tiered_policy_afford(struct tiered_policy *policy, s64 ns)
 
 void tiered_policy_served(struct tiered_policy_cpu *cpu, const struct tiered_policy_io *io, u32 spent_ns)
 {
-	s64 earned = (s64)io->home_ns + (u64)io->home_ns * TIERED_POLICY_ALLOWANCE / 1000 - spent_ns;
+	s64 earned = (s64)io->home_ns + ((u64)io->home_ns * TIERED_POLICY_ALLOWANCE >> 10) - spent_ns;
 
-	__atomic_fetch_add(&cpu->earned_ns, earned, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->earned_ns, cpu->earned_ns + earned, __ATOMIC_RELAXED);
 }
 
 /* Dirty pages. */
@@ -707,26 +727,55 @@ void tiered_policy_cleaned(struct tiered_policy *policy, const u32 *frames, u32 
 
 /* The worker. */
 
-static void take_in(struct tiered_policy *policy, const struct tiered_policy_event *event)
+/* A resident page was used. */
+static void use_frame(struct tiered_policy *policy, u32 frame, const struct tiered_policy_event *use)
 {
-	if (event->flags & EVENT_SEEN)
-		see(policy, event->page, event->value_ns);
-	if (event->row >= ROWS)
-		return;
-	tiered_forecast_reused(&policy->forecast, event->row, event->age, event->value_ns);
-	if (event->flags & EVENT_REWRITTEN && event->row < PAGE_ROWS)
-		policy->rewritten[event->row] += TIERED_FORECAST_ONE;
-	if (event->row >= PAGE_ROWS)
-		account_neighbour(policy, event->row, TIERED_FIRST_AGE_TICKS << event->age / 2, event->value_ns);
+	struct tiered_policy_frame *f = &policy->frame[frame];
+	u32 ticks = use->used_at - f->used_at, row = f->row, value_ns = value_of(policy, row, use);
+	u16 heat = heated(decayed(policy, f->heat, ticks));
+
+	tiered_forecast_reused(&policy->forecast, row, tiered_age(ticks), value_ns);
+	if (row >= PAGE_ROWS)
+		account_neighbour(policy, row, ticks, value_ns);
+	else if (use->flags & EVENT_REWRITES)
+		policy->rewritten[row] += TIERED_FORECAST_ONE;
+	f->heat = heat;
+	f->row = page_row(heat, region_of_row(row), use->flags);
+	f->used_at = use->used_at;
 }
 
-static void collect(struct tiered_policy *policy, struct tiered_policy_cpu *cpu)
+static void take_in(struct tiered_policy *policy, const struct tiered_policy_event *event,
+		    const struct tiered_policy_index *index)
+{
+	u32 frame, i;
+
+	if (event->flags & EVENT_GHOST) {
+		tiered_forecast_reused(&policy->forecast, event->row, event->age, value_of(policy, event->row, event));
+		return;
+	}
+	for (i = 0; i < event->pages; i++) {
+		u64 page = event->page + i;
+
+		if (is_watched(region_hash(page)))
+			see(policy, page, event->value_ns);
+		if (event->flags & EVENT_MISSED)
+			continue;
+		frame = index->frame_of(index->context, page);
+		/* It may have gone, or come anew, since. */
+		if (frame != TIERED_POLICY_NEW && (int)(event->used_at - policy->frame[frame].used_at) >= 0)
+			use_frame(policy, frame, event);
+	}
+}
+
+static void collect(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, const struct tiered_policy_index *index)
 {
 	u32 head = __atomic_load_n(&cpu->head, __ATOMIC_ACQUIRE), tail = cpu->tail;
+	s64 earned = __atomic_load_n(&cpu->earned_ns, __ATOMIC_RELAXED);
 
-	tiered_policy_pay(policy, -__atomic_exchange_n(&cpu->earned_ns, 0, __ATOMIC_RELAXED));
+	tiered_policy_pay(policy, cpu->collected_ns - earned);
+	cpu->collected_ns = earned;
 	for (; tail != head; tail++)
-		take_in(policy, &cpu->event[tail % TIERED_POLICY_EVENTS]);
+		take_in(policy, &cpu->event[tail % TIERED_POLICY_EVENTS], index);
 	__atomic_store_n(&cpu->tail, tail, __ATOMIC_RELEASE);
 }
 
@@ -743,7 +792,7 @@ static void sample_frame(struct tiered_policy *policy)
 	if (policy->swept_at % PRICE_OF)
 		return;
 	policy->price += ((s64)policy->cheapest - policy->price) / 64;
-	policy->cheapest = UINT32_MAX;
+	policy->cheapest = TIERED_U32_MOST;
 }
 
 /* There are more ghosts than frames: each that is sampled stands for several. */
@@ -787,12 +836,13 @@ static void fade(struct tiered_policy *policy)
 	}
 }
 
-void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count)
+void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count,
+			const struct tiered_policy_index *index)
 {
 	u32 now = policy->now, samples, horizon, i;
 
 	for (i = 0; i < count; i++)
-		collect(policy, cpus[i]);
+		collect(policy, cpus[i], index);
 	samples = now - policy->swept_at < MOST_SAMPLES ? now - policy->swept_at : MOST_SAMPLES;
 	for (i = 0; i < samples; i++) {
 		policy->swept_at++;

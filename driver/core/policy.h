@@ -21,7 +21,7 @@
  * and write-back), and D what the dirty pages cost at most: they go home in runs of neighbours, all of a run at once, so D
  * is a seek for each run and a transfer for each page. The policy keeps
  *
- *     balance = A * TIERED_POLICY_ALLOWANCE / 1000 + A - T - D >= 0
+ *     balance = A * TIERED_POLICY_ALLOWANCE / 1024 + A - T - D >= 0
  *
  * at every moment, on any sequence of requests: it starts at 0, and
  *   - a request served from home adds as much to A as to T;
@@ -33,14 +33,15 @@
  *   - write-back of a run adds to T what it takes from D; evicting a clean page is free;
  *   - a write that goes home although pages of it are resident has to be afforded as well (it updates them, and may split a
  *     run in two), or else they leave before.
- * Since D >= 0, T <= A * (1 + TIERED_POLICY_ALLOWANCE / 1000), with everything written home too. In the same way bytes written
+ * Since D >= 0, T <= A * (1 + TIERED_POLICY_ALLOWANCE / 1024), with everything written home too. In the same way bytes written
  * home and dirty pages together never exceed what the user wrote. None of this rests on forecasts: they decide only
  * how well the balance is spent. The costs are those that the caller states; where they are measured, the
  * bound is as good as they are.
  *
  * Who may call what
  *
- * request() and hit() write nothing but the frame's own record and the CPU's own part, and take no lock. consider(), wants(),
+ * request(), hit() and served() write nothing but the CPU's own part, with preemption disabled, and take no lock: a request that
+ * hits costs them some fifty instructions, whatever its length. What it means for its frames the worker finds out. consider(), wants(),
  * width(), neighbour() and absorbs() run on any CPU too: records of ghosts and regions are hints that may be written by
  * two at once. victim(), evicted() and work() belong to one worker. Numbers that two may change are changed atomically.
  */
@@ -53,7 +54,7 @@
 extern "C" {
 #endif
 
-/* What may be lost, in thousandths of the time without a fast tier. The rest of a percent is for rounding. */
+/* What may be lost, in 1/1024 of the time without a fast tier: 0.9 %. The rest of a percent is for rounding. */
 #define TIERED_POLICY_ALLOWANCE 9
 #define TIERED_REGION_PAGES 64
 /* Time goes by in steps of so many requests. */
@@ -67,6 +68,8 @@ extern "C" {
 #define TIERED_POLICY_WIDTHS 3
 #define TIERED_POLICY_CANDIDATES 16
 #define TIERED_POLICY_EVENTS 256
+/* Instead of a frame: none. */
+#define TIERED_POLICY_NEW (~0u)
 
 /* What is remembered of a resident page. */
 struct tiered_policy_frame {
@@ -105,13 +108,15 @@ struct tiered_policy_costs {
 	u32 fast_page_ns; /* and of each page of it */
 };
 
+#define TIERED_POLICY_IO_WRITE 1
+#define TIERED_POLICY_IO_STREAM 2 /* it continues another, or is large */
+#define TIERED_POLICY_IO_WHOLE 4  /* it has no parts of pages */
+
 /* A request, as far as the policy is concerned. */
 struct tiered_policy_io {
 	u64 page;
 	u32 pages;
-	bool write;
-	bool stream; /* continues another, or is large */
-	bool whole;  /* has no parts of pages */
+	u32 flags; /* TIERED_POLICY_IO_... */
 	u32 home_ns; /* what it takes at home */
 	u32 fast_ns; /* and in the fast tier */
 	u32 value_ns; /* request() sets it: what it saves for each page to be resident */
@@ -125,22 +130,34 @@ struct tiered_policy_offer {
 	u32 profit_ns; /* beyond the price of the frame */
 };
 
-/* A use of a page, on its way to the forecasts. */
+/* What happened to pages, on its way to the worker. */
 struct tiered_policy_event {
-	u32 value_ns;
-	u16 row; /* TIERED_POLICY_ROWS: a page of a watched region was used */
-	u8 age;
-	u8 flags;
 	u64 page;
+	u32 used_at;
+	u32 value_ns;
+	u16 pages;
+	u16 row; /* of a ghost that was used again, */
+	u8 age;	 /* at that age */
+	u8 flags;
 };
 
-/* What a CPU writes without asking anybody. */
+/*
+ * What a CPU writes without asking anybody. A full ring loses what comes: forecasts are statistics, and the busier the CPU,
+ * the more there are.
+ */
 struct tiered_policy_cpu {
 	u32 head; /* written by the CPU ... */
-	u32 tail; /* ... and by the worker */
 	u32 requests;
 	s64 earned_ns;
 	struct tiered_policy_event event[TIERED_POLICY_EVENTS];
+	u32 tail; /* ... and by the worker */
+	s64 collected_ns;
+};
+
+/* How the worker finds the frame of a page; TIERED_POLICY_NEW: it has none. */
+struct tiered_policy_index {
+	u32 (*frame_of)(void *context, u64 page);
+	void *context;
 };
 
 struct tiered_policy {
@@ -188,9 +205,15 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 
 /* A request comes in. Sets io->value_ns. */
 void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, struct tiered_policy_io *io);
-/* One of its pages is in @frame. */
-void tiered_policy_hit(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u32 frame, u64 page, bool dirty,
-		       const struct tiered_policy_io *io);
+/* @pages of it from @first on are resident; @rewrites: they are dirty, and written. The worker sees to the rest. */
+void tiered_policy_hit(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
+		       bool rewrites, const struct tiered_policy_io *io);
+/* The page of frame @from is in frame @to now. */
+static inline void tiered_policy_moved(struct tiered_policy *policy, u32 from, u32 to)
+{
+	policy->frame[to] = policy->frame[from];
+	policy->frame[from].used_at = 0;
+}
 /* Some of its pages are not resident: from @first on, @pages of them in one region. Before consider() and width(). */
 void tiered_policy_missed(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
 			  const struct tiered_policy_io *io);
@@ -200,13 +223,13 @@ void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_c
 /* Whether it is worth a frame and @cost_ns. If not, it is remembered. */
 bool tiered_policy_wants(struct tiered_policy *policy, const struct tiered_policy_offer *offer, u32 cost_ns);
 
-/* Whether tiered_policy_width() could ever be more than 0 for a miss of @page. */
-bool tiered_policy_may_widen(const struct tiered_policy *policy, u64 page);
+/* The most that tiered_policy_width() could be for a miss of @page: who asks looks only for so many resident pages. */
+u32 tiered_policy_most_width(const struct tiered_policy *policy, u64 page);
 /*
- * The width of the fill around @page: 0 (nothing more), 4, 16 or 64 pages, aligned. @resident: the pages of the region
- * that are resident or will be, a bit each.
+ * The width of the fill around @page: 0 (nothing more), 4, 16 or 64 pages, aligned, at most @most. @resident: the pages of
+ * the region that are resident or will be, a bit each.
  */
-u32 tiered_policy_width(const struct tiered_policy *policy, u64 page, u64 resident);
+u32 tiered_policy_width(const struct tiered_policy *policy, u64 page, u32 most, u64 resident);
 /* What is expected of a page that the fill for @base brings along. */
 void tiered_policy_neighbour(const struct tiered_policy *policy, u64 base, u64 page, struct tiered_policy_offer *offer);
 
@@ -226,8 +249,7 @@ void tiered_policy_pay(struct tiered_policy *policy, s64 ns);
 /* A request took @spent_ns in all. What it saved (or cost, when that was afforded) counts from the next work() on. */
 void tiered_policy_served(struct tiered_policy_cpu *cpu, const struct tiered_policy_io *io, u32 spent_ns);
 
-/* What write-back of the pages of a write will probably cost, for one whose page is in @frame or, TIERED_POLICY_NEW, new. */
-#define TIERED_POLICY_NEW UINT32_MAX
+/* What write-back will probably cost for a page of a write, in @frame or, TIERED_POLICY_NEW, in none yet. */
 u32 tiered_policy_debt_ns(const struct tiered_policy *policy, u32 frame, u32 run);
 /*
  * Whether to absorb a write that makes @pages pages dirty in at most @runs new runs, and will probably cost @debt_ns.
@@ -242,7 +264,8 @@ void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs);
 void tiered_policy_cleaned(struct tiered_policy *policy, const u32 *frames, u32 pages);
 
 /* Takes in what CPUs noted, samples, and rebuilds the forecasts when it is time; the worker calls it often. */
-void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count);
+void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count,
+			const struct tiered_policy_index *index);
 
 #ifdef __cplusplus
 }

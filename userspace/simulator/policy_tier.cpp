@@ -40,7 +40,10 @@ void policy_tier::serve(const access& a) {
     else
         read(a);
     tiered_policy_cpu* const cpus[] = {&cpu};
-    tiered_policy_work(&policy, cpus, 1);
+    const tiered_policy_index find{
+        [](void* context, u64 page) { return static_cast<page_map*>(context)->find(page); },
+        &index};
+    tiered_policy_work(&policy, cpus, 1, &find);
 }
 
 void policy_tier::finish() {
@@ -54,9 +57,10 @@ void policy_tier::describe(const access& a) {
     home_us = all_slow_us(device, a.r, a.continuation);
     io.page = a.r.first_page();
     io.pages = a.r.pages();
-    io.write = a.r.write;
-    io.stream = a.continuation || io.pages >= large_pages;
-    io.whole = a.r.offset % page_bytes == 0 && a.r.bytes % page_bytes == 0;
+    const bool stream = a.continuation || io.pages >= large_pages;
+    const bool whole = a.r.offset % page_bytes == 0 && a.r.bytes % page_bytes == 0;
+    io.flags = (a.r.write ? TIERED_POLICY_IO_WRITE : 0) | (stream ? TIERED_POLICY_IO_STREAM : 0) |
+               (whole ? TIERED_POLICY_IO_WHOLE : 0);
     io.home_ns = as_ns(home_us);
     io.fast_ns = as_ns(fast_us(a.r.bytes));
 }
@@ -72,10 +76,26 @@ void policy_tier::look_up(const access& a) {
             continue;
         hits++;
         hit_bytes += a.r.covered(i);
-        tiered_policy_hit(&policy, &cpu, frames[i], page, io.write && dirty.contains(page), &io);
     }
+    note_hits();
     count.page_hits += hits;
     count.page_accesses += io.pages;
+}
+
+/// One run of resident pages after the other; mostly there is one.
+void policy_tier::note_hits() {
+    std::uint32_t first = 0;
+    for (std::uint32_t i = 0; i < io.pages; i++) {
+        if (frames[i] == none) {
+            first = i + 1;
+            continue;
+        }
+        if (i + 1 < io.pages && frames[i + 1] != none)
+            continue;
+        const bool rewrites =
+            (io.flags & TIERED_POLICY_IO_WRITE) && dirty.contains(io.page + first);
+        tiered_policy_hit(&policy, &cpu, io.page + first, i + 1 - first, rewrites, &io);
+    }
 }
 
 void policy_tier::read(const access& a) {
@@ -126,7 +146,7 @@ void policy_tier::miss(const access& a) {
                (first + pages) % TIERED_REGION_PAGES)
             pages++;
         tiered_policy_missed(&policy, &cpu, first, pages, &io);
-        if (!io.write)
+        if (!a.r.write)
             widen(a, i);
         i += pages;
     }
@@ -153,44 +173,44 @@ void policy_tier::fill(const access& a) {
     }
 }
 
-std::uint64_t policy_tier::resident_or_asked(const request& r, std::uint64_t first) const {
+/// Of the aligned group of that width around `base`, a bit for each page of the region.
+std::uint64_t policy_tier::resident_or_asked(const request& r, std::uint64_t base,
+                                             std::uint32_t width) const {
     std::uint64_t mask = 0;
-    for (std::uint32_t n = 0; n < TIERED_REGION_PAGES; n++) {
-        const std::uint64_t page = first + n;
+    const std::uint64_t first = base / width * width;
+    for (std::uint64_t page = first; page < first + width; page++) {
         const bool asked = page >= r.first_page() && page <= r.last_page();
         if (asked || index.contains(page))
-            mask |= 1ull << n;
+            mask |= 1ull << page % TIERED_REGION_PAGES;
     }
     return mask;
 }
 
 void policy_tier::widen(const access& a, std::uint32_t i) {
     const std::uint64_t base = io.page + i;
-    if (!tiered_policy_may_widen(&policy, base))
+    const std::uint32_t most = tiered_policy_most_width(&policy, base);
+    if (!most)
         return;
-    const std::uint64_t first = base / TIERED_REGION_PAGES * TIERED_REGION_PAGES;
-    const std::uint64_t have = resident_or_asked(a.r, first);
-    const std::uint32_t width = tiered_policy_width(&policy, base, have);
-    if (!width)
-        return;
-    const std::uint64_t group = base / width * width - first;
-    const std::uint64_t mask = width == 64 ? ~0ull : ((1ull << width) - 1) << group;
-    bring_along(base, first, mask & ~have);
+    const std::uint64_t have = resident_or_asked(a.r, base, most);
+    const std::uint32_t width = tiered_policy_width(&policy, base, most, have);
+    for (std::uint32_t n = 0; n < width; n++) {
+        const std::uint64_t page = base / width * width + n;
+        if (!(have >> page % TIERED_REGION_PAGES & 1) && !bring_along(base, page))
+            return;
+    }
 }
 
-void policy_tier::bring_along(std::uint64_t base, std::uint64_t first, std::uint64_t wanted) {
-    const double each_us = device.transfer_us(page_bytes) + fast_page_us;
-    for (std::uint32_t n = 0; n < TIERED_REGION_PAGES; n++) {
-        if (!(wanted >> n & 1))
-            continue;
-        if (!tiered_policy_afford(&policy, as_ns(each_us)))
-            return;
-        tiered_policy_offer offer;
-        tiered_policy_neighbour(&policy, base, first + n, &offer);
-        place(take_frame(), offer);
-        spent[0].migration_us += each_us;
-        count.fill_bytes += page_bytes;
-    }
+/// Fills a page that nobody asked for; false when there is no money left.
+bool policy_tier::bring_along(std::uint64_t base, std::uint64_t page) {
+    const double us = device.transfer_us(page_bytes) + fast_page_us;
+    if (!tiered_policy_afford(&policy, as_ns(us)))
+        return false;
+    tiered_policy_offer offer;
+    tiered_policy_neighbour(&policy, base, page, &offer);
+    place(take_frame(), offer);
+    spent[0].migration_us += us;
+    count.fill_bytes += page_bytes;
+    return true;
 }
 
 std::uint32_t policy_tier::take_frame() {

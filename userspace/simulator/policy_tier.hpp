@@ -20,9 +20,11 @@ public:
 
 private:
     static constexpr std::uint32_t none = page_map::none;
+    static_assert(none == TIERED_POLICY_NEW);
 
     void describe(const access& a);
     void look_up(const access& a);
+    void note_hits();
     void read(const access& a);
     double read_us(const access& a) const;
     void write(const access& a);
@@ -32,8 +34,9 @@ private:
     void miss(const access& a);
     void fill(const access& a);
     void widen(const access& a, std::uint32_t i);
-    void bring_along(std::uint64_t base, std::uint64_t first, std::uint64_t wanted);
-    std::uint64_t resident_or_asked(const request& r, std::uint64_t first) const;
+    bool bring_along(std::uint64_t base, std::uint64_t page);
+    std::uint64_t resident_or_asked(const request& r, std::uint64_t base,
+                                    std::uint32_t width) const;
 
     std::uint32_t take_frame();
     void place(std::uint32_t frame, const tiered_policy_offer& offer);
