@@ -35,6 +35,12 @@
 #define WATCHED_ONE_IN 8
 /* Neighbours promise to be optimistic: this part is believed at first, in hundredths. */
 #define TRUST 70
+/* Neighbours for one in so many frames are taken on trust. */
+#define ON_TRUST 2
+/* Trust is forgotten by half in a quarter as many ticks as there are frames, but not sooner than this. */
+#define SHORTEST_TRUST 16000
+/* Promises are kept in units of 4.096 us. */
+#define PROMISE_SHIFT 12
 /* Ticks that one call of work() samples at most. */
 #define MOST_SAMPLES 4096
 
@@ -45,6 +51,7 @@
 #define EVENT_REWRITES 8 /* dirty pages */
 #define EVENT_MISSED 16
 #define EVENT_GHOST 32
+#define EVENT_TRIAL 64 /* began with this miss */
 
 static const u32 widths[TIERED_POLICY_WIDTHS] = { 4, 16, 64 };
 
@@ -415,8 +422,11 @@ void tiered_policy_missed(struct tiered_policy *policy, struct tiered_policy_cpu
 	region->next_context = context_of(policy, region);
 	if (region->tried_at && is_watched(region->tag))
 		note(policy, cpu, first, pages, EVENT_MISSED, io);
-	if (!(io->flags & TIERED_POLICY_IO_WRITE) && trial_is_over(policy, region, first))
+	if (!(io->flags & TIERED_POLICY_IO_WRITE) && trial_is_over(policy, region, first)) {
 		begin_trial(policy, region, base, asked);
+		if (is_watched(region->tag))
+			note(policy, cpu, first, 0, EVENT_TRIAL, io);
+	}
 	region->missed |= asked;
 	region->heat = heat + 256 * pages < TIERED_U16_MOST ? heat + 256 * pages : TIERED_U16_MOST;
 	region->missed_at = policy->now;
@@ -452,10 +462,13 @@ u32 tiered_policy_most_width(const struct tiered_policy *policy, u64 page)
 	return 0;
 }
 
-/* How far what is promised came true, in hundredths. */
+/*
+ * How far promises came true, in hundredths. Before anything is known, neighbours for a part of the frames are taken
+ * on trust: a hot set that jumped is brought along before the first of them could prove itself.
+ */
 static s64 trust_in(const struct tiered_policy *policy, u32 width)
 {
-	s64 prior = 100ll * neighbour_cost_ns(policy);
+	s64 prior = (policy->frames / ON_TRUST + 64ll) * neighbour_cost_ns(policy);
 	s64 trust = TRUST * (policy->realised_ns[width] + prior) / (policy->predicted_ns[width] + prior);
 
 	return trust < 0 ? 0 : trust > 100 ? 100 : trust;
@@ -496,13 +509,34 @@ void tiered_policy_neighbour(const struct tiered_policy *policy, u64 base, u64 p
 	offer->profit_ns = policy->forecast.profit[offer->row];
 }
 
-/* A neighbour that was brought along has proved itself, or goes. */
-static void account_neighbour(struct tiered_policy *policy, u32 row, u32 ticks, u32 value_ns)
+/* Outcomes are forgotten as fast as promises are, and an outcome counts as much as what is left of its promise. */
+static u32 trust_half_life(const struct tiered_policy *policy)
 {
-	u32 width = (row - PAGE_ROWS) % BESIDES / 2;
+	return policy->frames / 4 > SHORTEST_TRUST ? policy->frames / 4 : SHORTEST_TRUST;
+}
 
-	policy->predicted_ns[width] += policy->forecast.profit[row];
-	policy->realised_ns[width] += (s64)value_ns - (s64)((u64)ticks * policy->price / policy->frames);
+static u32 width_of_row(u32 row)
+{
+	return (row - PAGE_ROWS) % BESIDES / 2;
+}
+
+/* What a neighbour promises stands in the place of its heat until it is used. */
+static u16 promise_of(u32 profit_ns)
+{
+	return profit_ns >> PROMISE_SHIFT < TIERED_U16_MOST ? profit_ns >> PROMISE_SHIFT : TIERED_U16_MOST;
+}
+
+/* A neighbour that was brought along has proved itself (or goes, with no value). */
+static void account_neighbour(struct tiered_policy *policy, const struct tiered_policy_frame *f, u32 ticks, u32 value_ns)
+{
+	s64 promised = (s64)f->heat << PROMISE_SHIFT;
+	s64 outcome = (s64)value_ns - (s64)((u64)ticks * policy->price / policy->frames);
+	u32 halvings = ticks / trust_half_life(policy);
+
+	if (outcome < -promised)
+		outcome = -promised;
+	if (halvings < 32)
+		policy->realised_ns[width_of_row(f->row)] += outcome / (1ll << halvings);
 }
 
 /* Pages and frames. */
@@ -552,7 +586,14 @@ bool tiered_policy_wants(struct tiered_policy *policy, const struct tiered_polic
 
 void tiered_policy_place(struct tiered_policy *policy, u32 frame, const struct tiered_policy_offer *offer)
 {
-	policy->frame[frame] = (struct tiered_policy_frame){ policy->now, offer->heat, offer->row };
+	struct tiered_policy_frame *f = &policy->frame[frame];
+
+	*f = (struct tiered_policy_frame){ policy->now, offer->heat, offer->row };
+	if (offer->row < PAGE_ROWS)
+		return;
+	f->heat = promise_of(offer->profit_ns);
+	__atomic_fetch_add(&policy->predicted_ns[width_of_row(offer->row)], (s64)f->heat << PROMISE_SHIFT,
+			   __ATOMIC_RELAXED);
 }
 
 static u32 worth_now(const struct tiered_policy *policy, u32 frame)
@@ -636,8 +677,8 @@ void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page)
 	struct tiered_policy_frame *f = &policy->frame[frame];
 
 	if (f->row >= PAGE_ROWS)
-		account_neighbour(policy, f->row, policy->now - f->used_at, 0);
-	remember(policy, page, f->used_at, f->heat, f->row);
+		account_neighbour(policy, f, policy->now - f->used_at, 0);
+	remember(policy, page, f->used_at, f->row < PAGE_ROWS ? f->heat : 0, f->row);
 	f->used_at = 0;
 }
 
@@ -732,16 +773,33 @@ static void use_frame(struct tiered_policy *policy, u32 frame, const struct tier
 {
 	struct tiered_policy_frame *f = &policy->frame[frame];
 	u32 ticks = use->used_at - f->used_at, row = f->row, value_ns = value_of(policy, row, use);
-	u16 heat = heated(decayed(policy, f->heat, ticks));
+	u16 heat = heated(row < PAGE_ROWS ? decayed(policy, f->heat, ticks) : 0);
 
 	tiered_forecast_reused(&policy->forecast, row, tiered_age(ticks), value_ns);
 	if (row >= PAGE_ROWS)
-		account_neighbour(policy, row, ticks, value_ns);
+		account_neighbour(policy, f, ticks, value_ns);
 	else if (use->flags & EVENT_REWRITES)
 		policy->rewritten[row] += TIERED_FORECAST_ONE;
 	f->heat = heat;
 	f->row = page_row(heat, region_of_row(row), use->flags);
 	f->used_at = use->used_at;
+}
+
+/* What is resident for its own sake would not be brought along: the trial is not about it. */
+static void leave_out_resident(struct tiered_policy *policy, u64 page, const struct tiered_policy_index *index)
+{
+	struct tiered_policy_region *region = find_region(policy, page);
+	u64 first = page & ~(u64)(TIERED_REGION_PAGES - 1);
+	u32 i;
+
+	if (!region)
+		return;
+	for (i = 0; i < TIERED_REGION_PAGES; i++) {
+		u32 frame = index->frame_of(index->context, first + i);
+
+		if (frame != TIERED_POLICY_NEW && policy->frame[frame].row < PAGE_ROWS)
+			region->seen |= 1ull << i;
+	}
 }
 
 static void take_in(struct tiered_policy *policy, const struct tiered_policy_event *event,
@@ -753,6 +811,8 @@ static void take_in(struct tiered_policy *policy, const struct tiered_policy_eve
 		tiered_forecast_reused(&policy->forecast, event->row, event->age, value_of(policy, event->row, event));
 		return;
 	}
+	if (event->flags & EVENT_TRIAL)
+		leave_out_resident(policy, event->page, index);
 	for (i = 0; i < event->pages; i++) {
 		u64 page = event->page + i;
 
@@ -824,11 +884,12 @@ static void sample_region(struct tiered_policy *policy)
 
 static void fade(struct tiered_policy *policy)
 {
-	u32 i;
+	/* ln 2 = 0.69 */
+	u32 part = trust_half_life(policy) * 100ull / 69 / REBUILD_EVERY, i;
 
 	for (i = 0; i < TIERED_POLICY_WIDTHS; i++) {
-		policy->predicted_ns[i] -= policy->predicted_ns[i] / 8;
-		policy->realised_ns[i] -= policy->realised_ns[i] / 8;
+		policy->predicted_ns[i] -= policy->predicted_ns[i] / part;
+		policy->realised_ns[i] -= policy->realised_ns[i] / part;
 	}
 	for (i = 0; i < PAGE_ROWS; i++) {
 		policy->rewritten[i] -= policy->rewritten[i] / 8;

@@ -341,6 +341,24 @@ private:
     std::size_t taken = 0;
 };
 
+/// Every fifth request is the scan's, once it has begun.
+class hot_set_and_scan : public workload {
+public:
+    hot_set_and_scan(const scan_shape& s, std::uint64_t seed)
+        : workload(s.requests_before + 5 * (s.volume_pages / scan_request_pages), seed), shape(s) {}
+
+protected:
+    request make(std::uint64_t i) override {
+        if (i < shape.requests_before || i % 5)
+            return pages(random.below(shape.hot_pages) * 8, 1, false);
+        const std::uint64_t step = (i - shape.requests_before) / 5;
+        return pages(step * scan_request_pages, scan_request_pages, false);
+    }
+
+private:
+    const scan_shape shape;
+};
+
 template <typename Workload, typename... Args>
 auto maker(Args... args) {
     return [=](std::uint64_t seed) { return std::make_unique<Workload>(args..., seed); };
@@ -370,6 +388,10 @@ const std::vector<synthetic_trace>& synthetic_traces() {
         {"trap", "pages that come eight times and never again", maker<burst_trap>()},
     };
     return all;
+}
+
+std::unique_ptr<request_source> make_scan(const scan_shape& shape, std::uint64_t seed) {
+    return std::make_unique<hot_set_and_scan>(shape, seed);
 }
 
 std::unique_ptr<request_source> make_synthetic(std::string_view name, std::uint64_t seed) {

@@ -19,6 +19,16 @@ struct synthetic_trace {
 
 const std::vector<synthetic_trace>& synthetic_traces();
 
+/// A hot set that is read at random; then also the whole volume is, in order. Requests of the scan
+/// are large.
+struct scan_shape {
+    std::uint64_t hot_pages;
+    std::uint64_t volume_pages;
+    std::uint64_t requests_before;
+};
+inline constexpr std::uint32_t scan_request_pages = 64;
+std::unique_ptr<request_source> make_scan(const scan_shape& shape, std::uint64_t seed);
+
 /// The trace of that name, or null.
 std::unique_ptr<request_source> make_synthetic(std::string_view name, std::uint64_t seed);
 

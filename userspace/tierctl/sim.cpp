@@ -2,6 +2,7 @@
 // tierctl sim: what a fast tier would have done for a trace, under the project's policy or others.
 #include "error.hpp"
 #include "simulation.hpp"
+#include "suite.hpp"
 #include "synthetic.hpp"
 #include "text.hpp"
 #include "trace_error.hpp"
@@ -9,7 +10,9 @@
 #include "verbs.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -34,6 +37,7 @@ struct sim_options {
     std::string policy = "ours";
     bool curve = false;
     bool suite = false;
+    std::string baseline;
     bool json = false;
 };
 
@@ -199,8 +203,131 @@ nlohmann::json simulate_one(const sim_options& options) {
     return results;
 }
 
+nlohmann::json cells_json(const std::vector<cell>& cells) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const cell& c : cells)
+        list.push_back({{"trace", c.trace},
+                        {"fast_percent", c.fast_percent},
+                        {"device", c.device},
+                        {"policy", c.policy},
+                        {"total_percent", c.total_percent},
+                        {"hit_ratio", c.hit_ratio},
+                        {"writeback_bytes", c.writeback_bytes},
+                        {"written_bytes", c.written_bytes}});
+    return list;
+}
+
+/// The references' cells of an earlier run of the suite.
+std::vector<cell> baseline_cells(const std::string& path) {
+    std::vector<cell> cells;
+    std::ifstream file(path);
+    const nlohmann::json report = nlohmann::json::parse(file, nullptr, false);
+    if (report.is_discarded() || !report.contains("cells"))
+        fail("{} is no report of the suite; make one with tierctl sim --suite --json", path);
+    for (const nlohmann::json& c : report["cells"])
+        if (c["policy"] != "ours")
+            cells.push_back({c["trace"], c["fast_percent"], c["device"], c["policy"],
+                             c["total_percent"], c["hit_ratio"], c["writeback_bytes"],
+                             c["written_bytes"]});
+    return cells;
+}
+
+std::vector<cell> all_cells(const sim_options& options) {
+    const char* folder = std::getenv("TIERED_TRACES");
+    std::vector<policy_name> policies{parse_policy("ours")};
+    std::vector<cell> cells;
+    if (!options.baseline.empty()) {
+        cells = baseline_cells(options.baseline);
+    } else {
+        for (const policy_name& reference : suite_references())
+            policies.push_back(reference);
+    }
+    std::vector<suite_trace> traces = suite_traces(options.seed, folder ? folder : "");
+    progress_bar bar("suite");
+    const progress_report report = bar.report();
+    for (std::size_t i = 0; i < traces.size(); i++) {
+        if (report)
+            report(static_cast<double>(i) / static_cast<double>(traces.size()));
+        for (cell& c : run_suite(traces[i], policies))
+            cells.push_back(std::move(c));
+    }
+    return cells;
+}
+
+void print_verdict(const verdict& v) {
+    fmt::print("{}: geometric mean over {} cells {:.2f} %; best reference in each cell {:.2f} % "
+               "({:.3f}x); best single reference, {}, {:.2f} % ({:.3f}x); clairvoyant {:.2f} %\n",
+               v.device, v.places.size(), v.ours_mean, v.virtual_best_mean,
+               v.ours_mean / v.virtual_best_mean, v.best_single, v.best_single_mean,
+               v.ours_mean / v.best_single_mean, v.clairvoyant_mean);
+    fmt::print("  {:14} {:>4} {:>8} {:>8} {:>7} {:>12}  best reference\n", "trace", "fast", "ours",
+               "best", "ratio", "clairvoyant");
+    for (const comparison& c : v.places)
+        fmt::print("  {:14} {:>2} % {:>6.1f} % {:>6.1f} % {:>7.3f} {:>10.1f} %  {}\n", c.trace,
+                   c.fast_percent, c.ours, c.best, c.ratio(), c.clairvoyant, c.best_policy);
+    fmt::print("  worst ratio {:.3f} ({} at {} %), worst total {:.2f} % ({} at {} %)\n\n",
+               v.worst_ratio().ratio(), v.worst_ratio().trace, v.worst_ratio().fast_percent,
+               v.worst_total().ours, v.worst_total().trace, v.worst_total().fast_percent);
+}
+
+nlohmann::json verdict_json(const verdict& v) {
+    return {{"device", v.device},
+            {"ours_mean", v.ours_mean},
+            {"virtual_best_mean", v.virtual_best_mean},
+            {"best_single", v.best_single},
+            {"best_single_mean", v.best_single_mean},
+            {"clairvoyant_mean", v.clairvoyant_mean},
+            {"worst_ratio", v.worst_ratio().ratio()},
+            {"worst_total_percent", v.worst_total().ours}};
+}
+
+/// How a jump of a dense hot set and a scan are taken.
+nlohmann::json special_cases(std::uint64_t seed) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const device_model& device : device_models) {
+        const scan_effect scan = scan_resistance(parse_policy("ours"), device, seed);
+        list.push_back({{"device", device.name},
+                        {"after_jump_percent", recovery(parse_policy("ours"), device, seed)},
+                        {"hit_ratio_before_scan", scan.before},
+                        {"hit_ratio_during_scan", scan.during}});
+    }
+    return list;
+}
+
+void print_special_cases(const nlohmann::json& cases) {
+    for (const nlohmann::json& c : cases) {
+        std::string windows;
+        for (const double percent : c["after_jump_percent"])
+            windows += fmt::format(" {:.1f}", percent);
+        fmt::print("{}: after a jump of a dense hot set, % of all-slow in windows of {} requests:"
+                   "{}\n{}: hit ratio of a hot set before and during a scan: {:.2f} %, {:.2f} %\n",
+                   c["device"].get<std::string>(), jump_window, windows,
+                   c["device"].get<std::string>(), 100 * c["hit_ratio_before_scan"].get<double>(),
+                   100 * c["hit_ratio_during_scan"].get<double>());
+    }
+}
+
+int run_whole_suite(const sim_options& options) {
+    const std::vector<cell> cells = all_cells(options);
+    const std::vector<verdict> verdicts = judge(cells);
+    const nlohmann::json cases = special_cases(options.seed);
+    if (!options.json) {
+        for (const verdict& v : verdicts)
+            print_verdict(v);
+        print_special_cases(cases);
+        return 0;
+    }
+    nlohmann::json report{{"seed", options.seed}, {"cells", cells_json(cells)}, {"cases", cases}};
+    for (const verdict& v : verdicts)
+        report["verdicts"].push_back(verdict_json(v));
+    fmt::print("{}\n", report.dump(1));
+    return 0;
+}
+
 int sim(const sim_options& options) {
     try {
+        if (options.suite)
+            return run_whole_suite(options);
         const nlohmann::json results = simulate_one(options);
         if (!options.json)
             print_text(results);
@@ -230,6 +357,10 @@ void add_sim(CLI::App& app, action& chosen) {
     verb->add_option("--policy", options->policy,
                      "ours, a reference (lru, lru/16, arc/around ...) or all");
     verb->add_flag("--mrc", options->curve, "a curve over sizes of the fast tier");
+    verb->add_flag("--suite", options->suite,
+                   "every policy on all generated traces, and those in the folder TIERED_TRACES");
+    verb->add_option("--baseline", options->baseline,
+                     "with --suite: an earlier report (--json) that has the references");
     verb->add_flag("--json", options->json, "for programs");
     verb->callback([options, &chosen] { chosen = [options] { return sim(*options); }; });
 }
