@@ -29,8 +29,9 @@
 #define EXPLORED 16
 /* The price of a frame is what the cheapest of so many is worth. */
 #define PRICE_OF 4
-/* Lines of eight frames that are looked at for a victim. */
+/* Lines of eight frames that are looked at for a victim, unless a candidate is this many times cheaper than the price. */
 #define LINES 2
+#define CHEAP 8
 /* In this part of the regions (a power of two), uses of resident pages are followed. */
 #define WATCHED_ONE_IN 8
 /* Neighbours promise to be optimistic: this part is believed at first, in hundredths. */
@@ -657,7 +658,8 @@ u32 tiered_policy_victim(struct tiered_policy *policy)
 {
 	u32 chosen, tries;
 
-	look_around(policy);
+	if (policy->candidate[cheapest_candidate(policy)].worth > policy->price / CHEAP)
+		look_around(policy);
 	/* A candidate may have been used since it became one. */
 	for (tries = 0; tries < TIERED_POLICY_CANDIDATES; tries++) {
 		u32 worth;

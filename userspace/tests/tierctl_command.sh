@@ -68,6 +68,9 @@ printf '0,R,0,4096\n9,W,8192,4096\n10,R,0,4096\n' >"$dir/trace"
 expect 0 "3 requests" "$tierctl" sim --trace "$dir/trace" --fast 1M
 expect 0 '"hit_ratio": 0.33' "$tierctl" sim --trace "$dir/trace" --fast 1M --policy lru --json
 expect 0 "clairvoyant" "$tierctl" sim --trace "$dir/trace" --fast 100% --policy all
+expect 0 "clairvoyant" "$tierctl" sim --trace "$dir/trace" --policy all --mrc --plot "$dir/curves.svg"
+expect 0 "</svg>" tail -n 1 "$dir/curves.svg"
+expect 1 "give --mrc" "$tierctl" sim --trace "$dir/trace" --plot "$dir/curves.svg"
 expect 1 "there is no policy 'mru'" "$tierctl" sim --trace "$dir/trace" --policy mru
 expect 1 "is no size of a fast tier" "$tierctl" sim --trace "$dir/trace" --fast 1X
 expect 1 "there is nothing to simulate" "$tierctl" sim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl sim: what a fast tier would have done for a trace, under the project's policy or others.
 #include "error.hpp"
+#include "plot.hpp"
 #include "simulation.hpp"
 #include "suite.hpp"
 #include "synthetic.hpp"
@@ -38,6 +39,7 @@ struct sim_options {
     bool curve = false;
     bool suite = false;
     std::string baseline;
+    std::string plot;
     bool json = false;
 };
 
@@ -203,6 +205,27 @@ nlohmann::json simulate_one(const sim_options& options) {
     return results;
 }
 
+/// The miss-ratio curves' picture: the total time over sizes, a line for each policy.
+void write_plot(const sim_options& options, const nlohmann::json& results) {
+    std::vector<curve> curves;
+    for (const nlohmann::json& r : results) {
+        const auto name = r["policy"].get<std::string>();
+        if (curves.empty() || curves.back().name != name)
+            curves.push_back({name, {}});
+        const double percent =
+            100 * r["fast_bytes"].get<double>() / r["footprint_bytes"].get<double>();
+        if (percent > 0)
+            curves.back().points.emplace_back(percent, r["total_percent"]);
+    }
+    const std::string trace = options.synthetic.empty() ? options.trace : options.synthetic;
+    std::ofstream file(options.plot);
+    file << plot_svg(fmt::format("{} on {}: time, % of having no fast tier", trace, options.device),
+                     curves);
+    if (!file.flush())
+        fail("the picture {} cannot be written: {}; check the folder given to --plot", options.plot,
+             errno_text(errno));
+}
+
 nlohmann::json cells_json(const std::vector<cell>& cells) {
     nlohmann::json list = nlohmann::json::array();
     for (const cell& c : cells)
@@ -328,7 +351,11 @@ int sim(const sim_options& options) {
     try {
         if (options.suite)
             return run_whole_suite(options);
+        if (!options.plot.empty() && !options.curve)
+            fail("one size makes no picture; give --mrc together with --plot");
         const nlohmann::json results = simulate_one(options);
+        if (!options.plot.empty())
+            write_plot(options, results);
         if (!options.json)
             print_text(results);
         else
@@ -357,6 +384,7 @@ void add_sim(CLI::App& app, action& chosen) {
     verb->add_option("--policy", options->policy,
                      "ours, a reference (lru, lru/16, arc/around ...) or all");
     verb->add_flag("--mrc", options->curve, "a curve over sizes of the fast tier");
+    verb->add_option("--plot", options->plot, "with --mrc: the curves as an SVG file");
     verb->add_flag("--suite", options->suite,
                    "every policy on all generated traces, and those in the folder TIERED_TRACES");
     verb->add_option("--baseline", options->baseline,
