@@ -15,7 +15,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tierctl userspace guest demo vm-test vm-soak vm-shell check check-userspace check-python check-style clean
+.PHONY: help setup tierctl powercut-tools userspace guest demo vm-test vm-soak vm-shell check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -46,8 +46,12 @@ tierctl: setup
 userspace: setup
 	$(call cmake_build,userspace,$(USERSPACE_OPTIONS))
 
+# What records and makes images of power losses.
+powercut-tools: setup
+	$(call cmake_build,userspace,-DCMAKE_BUILD_TYPE=RelWithDebInfo,--target powercut)
+
 # Kernel, guest image and module.
-guest: tierctl
+guest: tierctl powercut-tools
 	@$(PYTHON) -m images fetch --kernel $(KERNEL)
 
 demo: guest

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which moments the power is cut at, and which words are lost: all of it a function of a seed and a
+// number.
+#pragma once
+
+#include "line_model.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace powercut {
+
+/// Random numbers that are the same everywhere, for the same seed.
+class dice {
+public:
+    dice(std::uint64_t seed, std::uint64_t number);
+    std::uint64_t next();
+    std::uint64_t below(std::uint64_t bound) { return next() % bound; }
+
+private:
+    std::uint64_t state_;
+};
+
+enum class moments {
+    every,     ///< before every fence and mark
+    per_stack, ///< before the first fence of each place: its instruction and callers
+};
+
+/// Events before which the power may be cut.
+std::vector<std::size_t> find_moments(const log_file& log, moments which);
+
+struct cut {
+    std::size_t moment = 0; ///< the first event that did not happen
+    std::uint64_t seed = 0;
+    std::uint64_t number = 0;
+};
+
+cut choose_cut(std::uint64_t seed, std::uint64_t number, std::span<const std::size_t> all_moments);
+
+/// A word that an image does not have with its durable value.
+struct survivor {
+    std::uint64_t word;
+    std::uint64_t value;
+};
+
+/// A word that an image has not with its newest value.
+struct loss {
+    std::uint64_t word;
+    std::uint64_t newest;
+    std::uint32_t site; ///< of the store that is lost
+};
+
+struct image {
+    std::vector<survivor> survivors;
+    std::vector<loss> losses;
+};
+
+/// What survives `one`, when `model` has replayed all events before its moment.
+image draw(const line_model& model, const cut& one);
+
+/// A part of `losses` that still fails, of which no part alone can be left out. `fails` tells
+/// whether an image does that lost just these.
+std::vector<loss> minimise(std::vector<loss> losses,
+                           const std::function<bool(std::span<const loss>)>& fails);
+
+/// The image in which only `losses` are lost: all other words have their newest value.
+std::vector<survivor> all_but(const line_model& model, std::span<const loss> losses,
+                              std::span<const survivor> drawn);
+
+} // namespace powercut
