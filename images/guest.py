@@ -14,7 +14,7 @@ from images.host import (BUILD, cache_dir, digest, fingerprint, locked, make_dir
 from images.kernels import Kernel
 
 RECIPE = 1
-OVERLAY_RECIPE = 2
+OVERLAY_RECIPE = 3
 # The modules of the initrd: those that the root image, the host's channels and the emulated devices need.
 MODULES = ("virtio_pci", "virtio_scsi", "sd_mod", "squashfs", "overlay", "virtio_console", "virtio_blk",
            "virtio_rng", "9p", "9pnet_virtio", "nfit", "nd_pmem", "device_dax", "dm_mod")
@@ -37,6 +37,9 @@ FILES = {
 # What maintainer scripts would have linked.
 LINKS = {"usr/bin/sh": "dash", "etc/mtab": "/proc/self/mounts", "usr/bin/awk": "gawk", "var/run": "/run",
          "usr/bin/vi": "busybox", "usr/bin/less": "busybox"}
+
+# What the checkout builds for the guest, where it was built.
+PROGRAMS = (BUILD / "userspace" / "tierctl", BUILD / "userspace" / "powercut" / "powercut-mark")
 
 # The lists that modprobe reads and a further module changes.
 LISTS = ("modules.dep.bin", "modules.alias.bin", "modules.softdep")
@@ -136,11 +139,11 @@ def _initrd(kernel: Kernel, tree: Path) -> bytes:
 
 
 def overlay(kernel: Kernel) -> Path:
-    """An archive to append to the initrd, with what the checkout built: the driver's module, and tierctl when
-    it is there. The initrd's init copies its /overlay over the root."""
+    """An archive to append to the initrd, with what the checkout built: the driver's module, and those of
+    PROGRAMS that are there. The initrd's init copies its /overlay over the root."""
     driver = module.build(kernel)
-    tierctl = BUILD / "userspace" / "tierctl"
-    parts = [driver, tierctl] if tierctl.is_file() else [driver]
+    programs = [path for path in PROGRAMS if path.is_file()]
+    parts = [driver, *programs]
     directory = BUILD / "guest" / kernel.name
     target = directory / "overlay.cpio"
     key = digest(OVERLAY_RECIPE, kernel.key, fingerprint(parts))
@@ -150,8 +153,8 @@ def overlay(kernel: Kernel) -> Path:
             remove_tree(scratch)
             scratch.mkdir(parents=True)
             archive = Archive()
-            if tierctl in parts:
-                archive.copy(_stripped(tierctl, scratch), "overlay/usr/sbin/tierctl")
+            for program in programs:
+                archive.copy(_stripped(program, scratch), f"overlay/usr/sbin/{program.name}")
             _add_module(archive, kernel, _stripped(driver, scratch), scratch)
             write_file(target, archive.bytes())
             remove_tree(scratch)

@@ -66,7 +66,8 @@ def _add_emulation(parser: argparse.ArgumentParser) -> None:
     add("--persistence", default="", metavar="|".join(filter(None, PERSISTENCE)),
         help="from where stores are durable: CPU caches (cpu) or only the memory controller (mem-ctrl)")
     add("--init", default="agent", metavar="|".join(INITS), help="what runs the guest")
-    add("--powercut", default="", metavar="ARGS", help="run under the power-loss plugin with these arguments")
+    add("--powercut", default="", metavar="log=FILE[,mode=full][,arm=start]",
+        help="record what happens to the first NVDIMM, to make crash images of (powercut/README.md)")
     add("--qemu-arg", action="append", default=[], metavar="ARG", help="an argument for QEMU")
 
 

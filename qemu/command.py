@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
+from qemu import powerloss, process
 from qemu.order import ordered_ids
 from qemu.paths import Files
 from qemu.sizes import GIB, MIB, parse_size, round_up
-from qemu.spec import BACKEND_OPTIONS, DRIVE_OPTIONS, PLUGIN, Disk, Nvdimm, Options, Spec
+from qemu.spec import BACKEND_OPTIONS, DRIVE_OPTIONS, Disk, Nvdimm, Options, Spec
 
 # Any constant will do: ids of namespaces and DIMMs that tools show then stay the same across boots.
 NVDIMM_UUID = 0x7469657265644e560000000000000000
@@ -36,7 +37,7 @@ def build(spec: Spec, files: Files, accel: str, agent_fd: int, monitor_fd: int) 
         *_nvdimms(spec, files),
         *_disks(spec, files),
         *_share(spec),
-        *_plugin(spec),
+        *_plugin(spec, files),
         *spec.arguments,
     ]
 
@@ -47,7 +48,8 @@ def _machine(spec: Spec, accel: str) -> Iterator[str]:
     yield from ("-no-user-config", "-nodefaults")  # the same machine on every host; no network card, no VGA
     yield from ("-display", "none")             # nobody looks; also keeps QEMU off X and Wayland
     yield from ("-machine", f"q35,nvdimm=on{persistence}")  # nvdimm=on makes the NFIT that libnvdimm reads
-    yield from ("-accel", accel)                # decided in accel.py: QEMU's own fall-back is silent
+    # Decided in accel.py: QEMU's own fall-back is silent. A single thread orders all stores.
+    yield from ("-accel", f"{accel},thread=single" if spec.powercut else accel)
     yield from ("-cpu", spec.cpu)               # max has clwb and clflushopt, which qemu64 lacks
     yield from ("-smp", str(spec.smp))
     yield from ("-m", _memory(spec))
@@ -130,8 +132,14 @@ def _nvdimms(spec: Spec, files: Files) -> Iterator[str]:
             "slot": number,     # the handle, by which labels know their DIMM, must not depend on the id
             "uuid": UUID(int=NVDIMM_UUID + number),
             "label-size": nvdimm.label_size,
+            **_address(spec, number),
             **device,
         }))
+
+
+def _address(spec: Spec, number: int) -> dict[str, object]:
+    """The plugin has to know where the NVDIMM is that it watches."""
+    return {"addr": f"{powerloss.base_address(spec.mem):#x}"} if spec.powercut and number == 0 else {}
 
 
 def _backend_and_device(nvdimm: Nvdimm) -> tuple[dict[str, str], dict[str, str]]:
@@ -186,6 +194,10 @@ def _share(spec: Spec) -> Iterator[str]:
     yield from ("-device", f"virtio-9p-pci,fsdev=share,mount_tag={SHARE_TAG}")
 
 
-def _plugin(spec: Spec) -> Iterator[str]:
-    if spec.powercut:
-        yield from ("-plugin", f"{escape(PLUGIN)},{spec.powercut}")
+def _plugin(spec: Spec, files: Files) -> Iterator[str]:
+    if not spec.powercut:
+        return
+    options = powerloss.arguments(powerloss.parse(spec.powercut), process.version(spec.qemu), files.nvdimm(0),
+                                  powerloss.base_address(spec.mem))
+    path = options.pop("file")
+    yield from ("-plugin", _options(escape(path), options))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import images
 
-from qemu import process
+from qemu import powerloss, process
 from qemu.channel import RemoteCommand
 from qemu.errors import LostVM, UsageError, VMError
 from qemu.machine import VM
@@ -91,11 +91,13 @@ def _run(spec: Spec, arguments: Sequence[str], limits: Limits, log: Path | None,
             announce(vm)
         vm.boot()
         outcome = _command(vm, arguments, limits)
-        if outcome.outcome == "exited" and spec.state is not None:
-            vm.stop()  # what the guest still holds in its page cache belongs to the state
-        return outcome
+        if outcome.outcome == "exited" and (spec.state is not None or spec.powercut):
+            vm.stop()  # what the guest still holds in its page cache belongs to the state, and to the record
     finally:
         vm.close()
+    if outcome.outcome == "exited" and spec.powercut:
+        powerloss.verify(powerloss.parse(spec.powercut))
+    return outcome
 
 
 def _command(vm: VM, arguments: Sequence[str], limits: Limits) -> Outcome:

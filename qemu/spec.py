@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qemu import powerloss
 from qemu.errors import UsageError
 from qemu.sizes import KIB, MIB, format_size, parse_size, round_up
 
@@ -27,8 +28,6 @@ INITS = ("agent", "systemd")
 BACKEND_OPTIONS = frozenset({"align", "discard-data", "dump", "merge", "pmem", "prealloc", "readonly"})
 # Options of the drive below a disk; every other option is one of the virtio-blk device itself.
 DRIVE_OPTIONS = frozenset({"aio", "cache", "detect-zeroes", "discard", "rerror", "werror"})
-
-PLUGIN = Path(__file__).resolve().parent.parent / "build" / "powercut" / "powercut.so"
 
 Options = tuple[tuple[str, str], ...]
 
@@ -135,10 +134,17 @@ class Spec:
             raise UsageError("--icount needs the emulator, not KVM: leave out --accel kvm.")
         if self.init == "systemd":
             raise UsageError("--init systemd cannot be: the guest's image holds no systemd. Leave it out.")
-        if self.powercut and not PLUGIN.exists():
-            raise UsageError(f"--powercut is not built: there is no {PLUGIN}.")
+        if self.powercut:
+            self._check_powercut()
         if self.share is not None and not self.share.is_dir():
             raise UsageError(f"--share {self.share} is no folder: make it first.")
+
+    def _check_powercut(self) -> None:
+        powerloss.parse(self.powercut)
+        if self.accel == "kvm":
+            raise UsageError("--powercut needs the emulator, not KVM: leave out --accel kvm.")
+        if not self.nvdimms:
+            raise UsageError("--powercut watches the first NVDIMM: add --nvdimm.")
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

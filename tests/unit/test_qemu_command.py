@@ -113,14 +113,6 @@ def test_share(tmp_path: Path) -> None:
     assert "-fsdev" not in line(Spec())
 
 
-def test_powercut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = tmp_path / "powercut.so"
-    plugin.touch()
-    monkeypatch.setattr("qemu.spec.PLUGIN", plugin)
-    monkeypatch.setattr("qemu.command.PLUGIN", plugin)
-    assert values(line(Spec(powercut="seed=3,out=x")), "-plugin") == [f"{plugin},seed=3,out=x"]
-
-
 @pytest.mark.parametrize("count", range(1, MAX_NVDIMMS + 1))
 def test_ids_ascend_in_every_table_that_can_hold_them(count: int) -> None:
     ids = ordered_ids(count)
