@@ -93,10 +93,10 @@ def arguments(chosen: Powercut, version: str, nvdimm: Path, base: int) -> dict[s
 def verify(chosen: Powercut) -> None:
     """VMError when there is no complete record, or one of something that could not be followed."""
     if not chosen.log.exists():
-        raise VMError(f"The plugin recorded nothing: let the guest arm it (powercut-mark arm), or give arm=start; "
-                      f"there is no {chosen.log}.")
-    done = subprocess.run([str(TOOL), "info", str(chosen.log)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, check=False)
+        raise VMError(f"The plugin recorded nothing, there is no {chosen.log}: let the guest arm it "
+                      "(powercut-mark arm), or give arm=start.")
+    done = subprocess.run([str(TOOL), "info", str(chosen.log)], text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode == 0:
         return
     fault = next((line.partition(" ")[2] for line in done.stdout.splitlines() if line.startswith("fault ")),

@@ -93,17 +93,6 @@ private:
 
 } // namespace
 
-dice::dice(std::uint64_t seed, std::uint64_t number) : state_(seed * 0x9e3779b97f4a7c15 + number) {
-    next();
-}
-
-std::uint64_t dice::next() { // splitmix64
-    std::uint64_t mixed = state_ += 0x9e3779b97f4a7c15;
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-    return mixed ^ (mixed >> 31);
-}
-
 std::vector<std::size_t> find_moments(const log_file& log, moments which) {
     std::vector<std::size_t> found;
     std::set<std::pair<record_type, std::uint32_t>> met;
@@ -123,23 +112,6 @@ cut choose_cut(std::uint64_t seed, std::uint64_t number, std::span<const std::si
 
 image draw(const line_model& model, const cut& one) {
     return drawer(model, one).run();
-}
-
-std::vector<loss> minimise(std::vector<loss> losses,
-                           const std::function<bool(std::span<const loss>)>& fails) {
-    for (std::size_t step = losses.size(); step > 0; step /= 2) {
-        for (std::size_t at = 0; at < losses.size();) {
-            std::vector<loss> fewer = losses;
-            const auto from = fewer.begin() + static_cast<std::ptrdiff_t>(at);
-            fewer.erase(from,
-                        from + static_cast<std::ptrdiff_t>(std::min(step, losses.size() - at)));
-            if (fails(fewer))
-                losses = std::move(fewer);
-            else
-                at += step;
-        }
-    }
-    return losses;
 }
 
 std::vector<survivor> all_but(const line_model& model, std::span<const loss> losses,

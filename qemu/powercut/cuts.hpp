@@ -3,24 +3,15 @@
 // number.
 #pragma once
 
+#include "dice.hpp"
 #include "line_model.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
 namespace powercut {
-
-/// Random numbers that are the same everywhere, for the same seed.
-class dice {
-public:
-    dice(std::uint64_t seed, std::uint64_t number);
-    std::uint64_t next();
-    std::uint64_t below(std::uint64_t bound) { return next() % bound; }
-
-private:
-    std::uint64_t state_;
-};
 
 enum class moments {
     every,     ///< before every fence and mark
@@ -38,12 +29,6 @@ struct cut {
 
 cut choose_cut(std::uint64_t seed, std::uint64_t number, std::span<const std::size_t> all_moments);
 
-/// A word that an image does not have with its durable value.
-struct survivor {
-    std::uint64_t word;
-    std::uint64_t value;
-};
-
 /// A word that an image has not with its newest value.
 struct loss {
     std::uint64_t word;
@@ -52,17 +37,31 @@ struct loss {
 };
 
 struct image {
-    std::vector<survivor> survivors;
+    std::vector<survivor> survivors; ///< words that have not their durable value
     std::vector<loss> losses;
 };
 
 /// What survives `one`, when `model` has replayed all events before its moment.
 image draw(const line_model& model, const cut& one);
 
-/// A part of `losses` that still fails, of which no part alone can be left out. `fails` tells
-/// whether an image does that lost just these.
-std::vector<loss> minimise(std::vector<loss> losses,
-                           const std::function<bool(std::span<const loss>)>& fails);
+/// A part of `all` that still fails, of which no single one can be left out. `fails` tells whether
+/// just these do.
+template <typename One>
+std::vector<One> minimise(std::vector<One> all,
+                          const std::function<bool(std::span<const One>)>& fails) {
+    for (std::size_t step = all.size(); step > 0; step /= 2) {
+        for (std::size_t at = 0; at < all.size();) {
+            std::vector<One> fewer = all;
+            const auto from = fewer.begin() + static_cast<std::ptrdiff_t>(at);
+            fewer.erase(from, from + static_cast<std::ptrdiff_t>(std::min(step, all.size() - at)));
+            if (fails(fewer))
+                all = std::move(fewer);
+            else
+                at += step;
+        }
+    }
+    return all;
+}
 
 /// The image in which only `losses` are lost: all other words have their newest value.
 std::vector<survivor> all_but(const line_model& model, std::span<const loss> losses,

@@ -3,6 +3,7 @@
 #include "line_model.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace powercut {
 
@@ -38,6 +39,13 @@ void line_model::apply(const event& one) {
     default:
         break;
     }
+}
+
+std::vector<survivor> line_model::exchange(std::span<const survivor> values) {
+    std::vector<survivor> before;
+    for (const survivor& one : values)
+        before.push_back({one.word, std::exchange(durable_[one.word], one.value)});
+    return before;
 }
 
 open_line& line_model::line_at(std::uint64_t line) {

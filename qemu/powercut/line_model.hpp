@@ -22,6 +22,12 @@ struct later_value {
     std::uint8_t word; ///< within its line
 };
 
+/// A word with a value.
+struct survivor {
+    std::uint64_t word;
+    std::uint64_t value;
+};
+
 /// A line with words that may be lost.
 struct open_line {
     std::uint64_t line = 0;
@@ -37,6 +43,10 @@ public:
     /// What is certainly there.
     std::span<const std::uint64_t> durable() const { return durable_; }
     std::span<const open_line> open_lines() const { return open_; }
+
+    /// Puts values in for a while, and returns those that were there, to be put back the same way
+    /// before anything is applied.
+    std::vector<survivor> exchange(std::span<const survivor> values);
 
 private:
     struct promise {

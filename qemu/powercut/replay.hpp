@@ -16,6 +16,7 @@ public:
     void advance(std::size_t moment);
 
     const line_model& model() const { return model_; }
+    line_model& model() { return model_; }
     /// The last mark so far: what the guest said, or nothing.
     std::optional<event> last_mark() const { return mark_; }
     /// Requests to the recorded disk that were completed so far.

@@ -131,7 +131,7 @@ private:
     void report(const cut& one, const image& drawn) {
         fmt::print("cut {} of seed {} fails: power lost before event {}\n", one.number, one.seed,
                    one.moment);
-        const auto fewest = minimise(drawn.losses, [&](std::span<const loss> losses) {
+        const auto fewest = minimise<loss>(drawn.losses, [&](std::span<const loss> losses) {
             return fails(all_but(replay_.model(), losses, drawn.survivors));
         });
         if (fewest.empty())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The power-loss plugin: a flush that is missing is found, a program that flushes is not blamed, and what cannot be
+"""The power-loss plugin: a missing flush is found, a program that flushes is not blamed, and what cannot be
 followed is refused."""
 from __future__ import annotations
 
@@ -25,25 +25,28 @@ def _run(settings: Settings, record: Path, command: str, *options: str) -> subpr
     """Record `command` in a machine of one NVDIMM, with the checkout's example at /mnt/share."""
     shutil.copy(EXAMPLE, record.parent)
     return subprocess.run(
-        [CHECKOUT / "qemu" / "vm", "run", "-q", "--kernel", settings.kernel, "--nvdimm", "16M", "--share", record.parent,
-         "--powercut", f"log={record},mode=full", *options, "--", "sh", "-c", command],
+        [CHECKOUT / "qemu" / "vm", "run", "-q", "--kernel", settings.kernel, "--nvdimm", "16M",
+         "--share", record.parent, "--powercut", f"log={record},mode=full", *options,
+         "--", "sh", "-c", command],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=300)
 
 
 def _judge(record: Path, cuts: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [powerloss.TOOL, "check", record, "--cuts", str(cuts), "--out", record.with_suffix(".img"), CHECKER, "{image}",
-         "{mark}"],
+        [powerloss.TOOL, "check", record, "--cuts", str(cuts), "--out", record.with_suffix(".img"),
+         CHECKER, "{image}", "{mark}"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False, timeout=300)
 
 
 def _source_of(address: str) -> str:
-    done = subprocess.run(["addr2line", "-e", EXAMPLE, address], stdout=subprocess.PIPE, text=True, check=True)
+    words = ["addr2line", "-e", EXAMPLE, address]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     return Path(done.stdout.strip()).name
 
 
 def _line_of(text: str) -> int:
-    lines = (CHECKOUT / "qemu" / "powercut" / "example" / "records.cpp").read_text(encoding="utf-8").splitlines()
+    source = CHECKOUT / "qemu" / "powercut" / "example" / "records.cpp"
+    lines = source.read_text(encoding="utf-8").splitlines()
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
@@ -85,17 +88,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("machine", "argument", "complaint"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_followed_is_refused(tmp_path: Path, machine: str, argument: str, complaint: str) -> None:
+def test_what_cannot_be_followed_is_refused(
+    tmp_path: Path, machine: str, argument: str, complaint: str
+) -> None:
     nvdimm = tmp_path / "nvdimm"
     nvdimm.touch()
     os.truncate(nvdimm, 32 << 20)
-    arguments = ",".join(filter(None, [f"nvdimm={nvdimm},base=0x100000000,log={tmp_path}/log,arm=start", argument]))
+    given = [f"nvdimm={nvdimm},base=0x100000000,log={tmp_path}/log,arm=start", argument]
+    arguments = ",".join(filter(None, given))
     plugin = powerloss.plugin(process.version("qemu-system-x86_64"))
     done = subprocess.run(
-        ["qemu-system-x86_64", "-display", "none", "-nodefaults", "-machine", "q35,nvdimm=on", *machine.split(),
-         "-m", "256M,slots=1,maxmem=2G",
-         "-object", f"memory-backend-file,id=m,share=on,mem-path={nvdimm},size=32M", "-device", "nvdimm,memdev=m",
-         "-plugin", f"{plugin},{arguments}"],
+        ["qemu-system-x86_64", "-display", "none", "-nodefaults", "-machine", "q35,nvdimm=on",
+         *machine.split(), "-m", "256M,slots=1,maxmem=2G",
+         "-object", f"memory-backend-file,id=m,share=on,mem-path={nvdimm},size=32M",
+         "-device", "nvdimm,memdev=m", "-plugin", f"{plugin},{arguments}"],
         stderr=subprocess.PIPE, text=True, check=False, timeout=120)
     assert done.returncode == 1 and done.stderr.startswith("powercut: "), done.stderr
     assert complaint in done.stderr

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Example: judges an image that records.cpp left. check.py IMAGE MARK: record MARK and those before must be there."""
+"""Example: judges an image of records.cpp. check.py IMAGE MARK: records up to MARK must be there."""
 import struct
 import sys
 from pathlib import Path

@@ -141,7 +141,7 @@ TEST(Minimise, FindsTheWordsThatMatter) {
     std::vector<loss> losses;
     for (std::uint64_t word = 0; word < 100; word++)
         losses.push_back({word, 0, 0});
-    const auto fewest = minimise(losses, [](std::span<const loss> some) {
+    const auto fewest = minimise<loss>(losses, [](std::span<const loss> some) {
         return std::ranges::count_if(
                    some, [](const loss& one) { return one.word == 17 || one.word == 63; }) == 2;
     });
