@@ -8,6 +8,11 @@ ACCEL ?= auto
 SEED ?=
 T ?=
 VM_JOBS ?= 2
+# Of the power-loss campaign.
+SEEDS ?=
+CUTS ?=
+CUT ?=
+TIERED_BUG ?=
 
 # The distribution's own, which has pytest; another python3 may come first in PATH.
 PYTHON := /usr/bin/python3
@@ -15,12 +20,15 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tierctl powercut-tools userspace guest demo vm-test vm-soak vm-shell check check-userspace check-python check-style clean
+.PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
+.PHONY: check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
 	@echo 'make vm-test   every test, in virtual machines   (T=expr KERNEL=6.1|6.12|7.2|debug ACCEL=auto|kvm|tcg SEED=n)'
 	@echo 'make vm-soak   the same tests with their long counts; goes on where it was interrupted'
+	@echo 'make powercut  power loss at the grain of cache lines: the driver, then faulty ones   (SEEDS=n CUTS=n; SEED=n CUT=n'
+	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make vm-shell  a shell in a virtual machine with the module loaded'
 	@echo 'make clean     remove build/'
@@ -50,6 +58,9 @@ userspace: setup
 powercut-tools: setup
 	$(call cmake_build,userspace,-DCMAKE_BUILD_TYPE=RelWithDebInfo,--target powercut)
 
+powercut-campaign: setup
+	$(call cmake_build,userspace,-DCMAKE_BUILD_TYPE=RelWithDebInfo,--target powercut-campaign)
+
 # Kernel, guest image and module.
 guest: tierctl powercut-tools
 	@$(PYTHON) -m images fetch --kernel $(KERNEL)
@@ -68,6 +79,10 @@ vm-soak: guest
 
 vm-shell: guest
 	@qemu/vm shell --kernel $(KERNEL) --accel $(ACCEL) --nvdimm 512M --disk 4G,iops=2000
+
+powercut: guest powercut-campaign
+	@$(PYTHON) -m tests.powercut --kernel '$(KERNEL)' $(if $(SEED),--seed '$(SEED)') $(if $(SEEDS),--seeds '$(SEEDS)') \
+		$(if $(CUTS),--cuts '$(CUTS)') $(if $(CUT),--cut '$(CUT)') $(if $(TIERED_BUG),--mutant '$(TIERED_BUG)')
 
 check: check-userspace check-python check-style
 

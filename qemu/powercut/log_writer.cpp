@@ -25,9 +25,9 @@ log_writer::~log_writer() {
 }
 
 void log_writer::write(const record& head, std::span<const std::uint64_t> words) {
-    good_ = std::fwrite(&head, sizeof(head), 1, file_.get()) == 1 &&
-            std::fwrite(words.data(), word_bytes, words.size(), file_.get()) == words.size() &&
-            good_;
+    good_ = std::fwrite(&head, sizeof(head), 1, file_.get()) == 1 && good_;
+    if (!words.empty())
+        good_ = std::fwrite(words.data(), words.size_bytes(), 1, file_.get()) == 1 && good_;
 }
 
 void log_writer::end_run() {

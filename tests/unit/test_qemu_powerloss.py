@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""--powercut: its options, the plugin for each QEMU, the command line, and records that must not be believed."""
+"""--powercut: its options, the plugin for each QEMU, the command line, and records not to be believed."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -42,11 +42,13 @@ def test_the_plugin_and_the_nvdimm_are_told_the_same_address(built: Path) -> Non
 
 
 def test_one_thread_runs_all_processors(built: Path) -> None:
-    assert value(line(Spec(powercut=f"log={built}/r", nvdimms=(Nvdimm("16M"),))), "-accel") == "tcg,thread=single"
-    assert value(line(Spec(nvdimms=(Nvdimm("16M"),))), "-accel") == "tcg"
+    nvdimms = (Nvdimm("16M"),)
+    assert value(line(Spec(powercut=f"log={built}/r", nvdimms=nvdimms)), "-accel") == "tcg,thread=single"
+    assert value(line(Spec(nvdimms=nvdimms)), "-accel") == "tcg"
 
 
-@pytest.mark.parametrize(("mem", "base"), [("1G", 4 * GIB), ("2815M", 4 * GIB), ("2816M", 5 * GIB), ("4G", 6 * GIB)])
+@pytest.mark.parametrize(("mem", "base"), [
+    ("1G", 4 * GIB), ("2815M", 4 * GIB), ("2816M", 5 * GIB), ("4G", 6 * GIB)])
 def test_nvdimms_come_behind_the_memory(mem: str, base: int) -> None:
     assert powerloss.base_address(mem) == base
 
@@ -72,8 +74,10 @@ def test_a_plugin_that_is_not_built_is_refused(built: Path) -> None:
 @pytest.mark.parametrize(("arguments", "complaint"), [
     (["--powercut", "mode=full"], "add log=FILE"), (["--powercut", "seed=1"], "is no option"),
     (["--powercut", "log="], "is no option"), (["--powercut", "log=/r,log=/s"], "stands twice"),
-    (["--powercut", "log=/r,mode=fast"], "light or full"), (["--powercut", "log=/r,arm=now"], "mark or start"),
-    (["--powercut", "log=/no/such/folder/r"], "make the folder"), (["--powercut", "log=/r"], "add --nvdimm"),
+    (["--powercut", "log=/r,mode=fast"], "light or full"),
+    (["--powercut", "log=/r,arm=now"], "mark or start"),
+    (["--powercut", "log=/no/such/folder/r"], "make the folder"),
+    (["--powercut", "log=/r"], "add --nvdimm"),
     (["--powercut", "log=/r", "--nvdimm", "16M", "--accel", "kvm"], "not KVM")])
 def test_mistakes_are_refused_in_a_sentence(arguments: list[str], complaint: str,
                                             capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def _judge(record: Path, cuts: int) -> subprocess.CompletedProcess[str]:
 
 
 def _source_of(address: str) -> str:
-    words = ["addr2line", "-e", EXAMPLE, address]
+    words = ["addr2line", "-e", str(EXAMPLE), address]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     return Path(done.stdout.strip()).name
 

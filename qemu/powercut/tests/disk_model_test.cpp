@@ -16,8 +16,7 @@ constexpr std::uint32_t write_type = 1, flush_type = 3, zeroes_type = 6;
 struct Disk : testing::Test {
     ~Disk() override { std::filesystem::remove(path); }
 
-    void add(std::uint64_t sector, std::uint64_t sectors, std::uint32_t type,
-             std::uint32_t flags = 0, char fill = 0) {
+    void add(std::uint64_t sector, std::uint64_t sectors, std::uint32_t type, char fill = 0) {
         std::ofstream file(path, std::ios::binary | std::ios::app);
         const std::uint64_t head[2]{sector * sector_bytes, sectors * sector_bytes};
         const std::uint32_t tail[2]{type, 0};

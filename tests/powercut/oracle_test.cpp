@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The oracle: what was acknowledged must be there, what was begun may be, and a page in a frame is
+// never a mix.
+#include "oracle.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <utility>
+
+namespace campaign {
+namespace {
+
+page_state all(std::uint32_t number) {
+    page_state state;
+    state.fill(number);
+    return state;
+}
+
+page_state half(std::uint32_t first, std::uint32_t second) {
+    page_state state = all(first);
+    std::fill(state.begin() + page_sectors / 2, state.end(), second);
+    return state;
+}
+
+oracle of(std::initializer_list<operation> operations) {
+    std::vector<operation> plan(1);
+    plan.insert(plan.end(), operations);
+    return oracle(plan);
+}
+
+const operation plain{action::write, 0, page_sectors};
+const operation dsync{action::write_dsync, 0, page_sectors};
+const operation second_half{action::write_dsync, page_sectors / 2, page_sectors / 2};
+
+bool in_frame(const oracle& known, const page_state& state) {
+    return known.judge_frame(0, state).empty();
+}
+bool on_disk(const oracle& known, const page_state& state) {
+    return known.judge_home(0, state).empty();
+}
+
+TEST(Oracle, AtFirstAllIsZero) {
+    const oracle known = of({});
+    EXPECT_TRUE(on_disk(known, all(0)));
+    EXPECT_FALSE(on_disk(known, all(1)));
+}
+
+TEST(Oracle, AWriteMayBeThereOnceItBegan) {
+    oracle known = of({dsync});
+    EXPECT_FALSE(in_frame(known, all(1)));
+    known.begin(1);
+    EXPECT_TRUE(in_frame(known, all(0)));
+    EXPECT_TRUE(in_frame(known, all(1)));
+}
+
+TEST(Oracle, AnAcknowledgedWriteMustBeThere) {
+    oracle known = of({dsync});
+    known.begin(1);
+    known.acknowledge(1);
+    EXPECT_TRUE(in_frame(known, all(1)));
+    EXPECT_FALSE(in_frame(known, all(0)));
+    EXPECT_FALSE(on_disk(known, all(0)));
+}
+
+TEST(Oracle, APlainWriteMayBeLostUntilTheSync) {
+    oracle known = of({plain, {action::sync, 0, 0}});
+    known.begin(1);
+    known.acknowledge(1);
+    EXPECT_TRUE(on_disk(known, all(0)));
+    known.begin(2);
+    EXPECT_TRUE(on_disk(known, all(0)));
+    known.acknowledge(2);
+    EXPECT_FALSE(on_disk(known, all(0)));
+    EXPECT_TRUE(on_disk(known, all(1)));
+}
+
+TEST(Oracle, APageInAFrameIsNoMixAndOneOnTheDiskMayBe) {
+    oracle known = of({plain, plain});
+    known.begin(1);
+    known.acknowledge(1);
+    known.begin(2);
+    EXPECT_FALSE(in_frame(known, half(1, 2)));
+    EXPECT_TRUE(on_disk(known, half(1, 2)));
+}
+
+TEST(Oracle, ADurablePartLeavesTheRestAsItMayBe) {
+    oracle known = of({plain, second_half});
+    for (std::uint32_t number : {1, 2}) {
+        known.begin(number);
+        known.acknowledge(number);
+    }
+    EXPECT_TRUE(on_disk(known, half(0, 2)));
+    EXPECT_TRUE(on_disk(known, half(1, 2)));
+    EXPECT_FALSE(on_disk(known, all(1)));
+}
+
+TEST(Oracle, WhatWasDiscardedDoesNotComeBack) {
+    oracle known = of({dsync, {action::discard, 0, page_sectors}});
+    known.begin(1);
+    known.acknowledge(1);
+    known.begin(2);
+    EXPECT_TRUE(in_frame(known, all(1)));
+    EXPECT_TRUE(on_disk(known, all(0)));
+    known.acknowledge(2);
+    EXPECT_FALSE(in_frame(known, all(1)));
+    EXPECT_TRUE(on_disk(known, all(0)));
+}
+
+TEST(Plan, IsTheSameForTheSameSeed) {
+    const auto first = make_plan(5, true, 400);
+    const auto second = make_plan(5, true, 400);
+    const auto other = make_plan(6, true, 400);
+    ASSERT_EQ(first.size(), 401u);
+    const auto same = [&](const std::vector<operation>& one) {
+        for (std::size_t at = 0; at < first.size(); at++)
+            if (first[at].what != one[at].what || first[at].first != one[at].first ||
+                first[at].count != one[at].count)
+                return false;
+        return true;
+    };
+    EXPECT_TRUE(same(second));
+    EXPECT_FALSE(same(other));
+}
+
+TEST(Plan, StaysInsideTheVolumeAndDiscardsWholePages) {
+    for (const operation& one : make_plan(1, true, 20000)) {
+        EXPECT_LE(one.end(), volume_sectors);
+        if (one.what == action::discard) {
+            EXPECT_EQ(one.first % page_sectors, 0u);
+            EXPECT_EQ(one.count % page_sectors, 0u);
+        }
+    }
+}
+
+TEST(Sector, TellsWhoWroteIt) {
+    std::array<std::uint64_t, sector_bytes / 8> words{};
+    std::uint32_t number = 9;
+    EXPECT_TRUE(read_sector(words, 3, number));
+    EXPECT_EQ(number, 0u);
+    fill_sector(7, 3, words);
+    EXPECT_TRUE(read_sector(words, 3, number));
+    EXPECT_EQ(number, 7u);
+    EXPECT_FALSE(read_sector(words, 4, number));
+    for (std::uint64_t& word : words) {
+        const std::uint64_t kept = std::exchange(word, 0);
+        EXPECT_FALSE(read_sector(words, 3, number)) << "a lost word";
+        word = kept;
+    }
+}
+
+} // namespace
+} // namespace campaign
