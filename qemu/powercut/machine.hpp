@@ -28,9 +28,9 @@ public:
     /// first.
     bool uses_many_threads() const;
 
+    /// As far as QEMU has it up to date; see registers_are_known().
     std::uint64_t register_value(unsigned vcpu, int number) const;
-    /// Registers as far as QEMU has them up to date, from stack memory: addresses that may be
-    /// return addresses.
+    /// Reads guest memory. Returns the number of words, 0 where none is mapped.
     std::size_t read_memory(unsigned vcpu, std::uint64_t vaddr, std::span<std::uint64_t> to) const;
     /// The guest-physical address behind a virtual one; nothing where no memory is mapped.
     std::optional<std::uint64_t> physical(unsigned vcpu, std::uint64_t vaddr) const;

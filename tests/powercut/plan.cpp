@@ -67,8 +67,12 @@ std::vector<operation> make_plan(std::uint64_t seed, bool fill, std::uint32_t am
     for (std::uint32_t number = 0; number < std::min(amount, fill ? fill_operations : 0u); number++)
         plan.push_back(
             {action::write_dsync, hot_pages * page_sectors + number * fill_sectors, fill_sectors});
-    while (plan.size() <= amount)
+    while (plan.size() <= amount) {
         plan.push_back(random_operation(random));
+        // What bypassed and is not flushed must not become resident as clean.
+        if (plan.back().what == action::write && plan.size() <= amount && random.below(3) == 0)
+            plan.push_back({action::read, plan.back().first, plan.back().count});
+    }
     return plan;
 }
 
