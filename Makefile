@@ -56,10 +56,10 @@ userspace: setup
 
 # What records and makes images of power losses.
 powercut-tools: setup
-	$(call cmake_build,userspace,-DCMAKE_BUILD_TYPE=RelWithDebInfo,--target powercut)
+	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target powercut)
 
 powercut-campaign: setup
-	$(call cmake_build,userspace,-DCMAKE_BUILD_TYPE=RelWithDebInfo,--target powercut-campaign)
+	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target powercut-campaign)
 
 # Kernel, guest image and module.
 guest: tierctl powercut-tools
