@@ -186,7 +186,7 @@ struct tiered_policy {
 	u32 rebuilt_at;
 	u32 cheapest; /* worth among the last samples */
 	u32 mean_run_16ths;
-	s64 predicted_ns[TIERED_POLICY_WIDTHS]; /* of neighbours that were brought along ... */
+	s64 predicted_ns[TIERED_POLICY_WIDTHS]; /* of neighbours that anybody brought along ... */
 	s64 realised_ns[TIERED_POLICY_WIDTHS];	/* ... and what became of it */
 	u32 rewritten[TIERED_POLICY_PAGE_ROWS]; /* dirty pages by row that were written again ... */
 	u32 cleaned[TIERED_POLICY_PAGE_ROWS];	/* ... or had to go home, in 1/256 */
@@ -197,7 +197,7 @@ struct tiered_policy {
 	} candidate[TIERED_POLICY_CANDIDATES];
 };
 
-/* The memory that tiered_policy_init() wants: some 40 bytes a frame and 0.7 MB. */
+/* The memory that tiered_policy_init() wants: 40 to 70 bytes a frame (tables are powers of two), and 0.6 MB. */
 size_t tiered_policy_bytes(u32 frames);
 
 /* @memory is zeroed and aligned for u64. */

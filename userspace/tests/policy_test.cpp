@@ -191,6 +191,17 @@ TEST(PolicyBound, HoldsWhenDirtyRunsAreCutToPieces) {
     expect_bounded(cuts, 600, "runs cut");
 }
 
+TEST(PolicyBound, HoldsForBytesWhenPagesAreWrittenInParts) {
+    // Pages that are read often get a few bytes each, and then the hot set moves on: a page goes
+    // home for each piece.
+    hostile parts(60'000, [](auto& random, std::uint64_t i) {
+        const std::uint64_t page = (i / 6000 * 600 + random() % 600) * 7;
+        const bool write = i % 6000 > 4000 && i % 2;
+        return write ? piece(page * 4096 + 512, 512, true) : piece(page * 4096, 4096, false);
+    });
+    expect_bounded(parts, 600, "parts of pages");
+}
+
 TEST(PolicyBound, HoldsForTeasers) {
     // Each page comes until it is likely to be resident, and then never again.
     hostile teaser(60'000, [](auto& random, std::uint64_t i) {
