@@ -14,6 +14,7 @@ from __future__ import annotations
 import mmap
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -45,13 +46,15 @@ Read = Callable[[int], bytes]
 
 
 class RecordedDisk:
-    """A disk of `size`, all zeroes at first; its socket, log and counter are files in `folder`."""
+    """A disk of `size`, all zeroes at first; its log and counter are files in `folder`."""
 
     def __init__(self, size: str, folder: Path) -> None:
         self.bytes = parse_size(size)
         if not self.bytes or self.bytes % 512:
             raise UsageError(f"A disk of {size} cannot be: give a multiple of 512 bytes above zero.")
-        self.socket = folder / "disk.socket"
+        # Not in `folder`: the path of a socket may have some hundred bytes at most.
+        self._private = tempfile.TemporaryDirectory(prefix="tiered-disk-")
+        self.socket = Path(self._private.name) / "socket"
         self.log = folder / "disk.log"
         self.counter = folder / "disk.count"
         self._contents = bytearray(self.bytes)
@@ -60,7 +63,6 @@ class RecordedDisk:
         with self.counter.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), 8)
         self._file = self.log.open("wb")
-        self.socket.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket))
         self._listener.listen(1)
@@ -77,7 +79,7 @@ class RecordedDisk:
         self._thread.join()
         self._listener.close()
         self._file.close()
-        self.socket.unlink(missing_ok=True)
+        self._private.cleanup()
 
     def qemu_arguments(self) -> tuple[str, ...]:
         """What makes it the guest's next virtio disk."""

@@ -123,6 +123,15 @@ def test_the_log_has_every_request_in_order(tmp_path: Path) -> None:
     assert len(log) == 3 * size + SECTOR
 
 
+def test_a_long_folder_is_no_trouble(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with RecordedDisk("1M", folder) as disk:
+        client = Client(disk.socket)
+        assert client.go() == 1 << 20
+        client.close()
+
+
 def test_it_ends_when_nobody_came(tmp_path: Path) -> None:
     with RecordedDisk("1M", tmp_path) as disk:
         pass
