@@ -16,7 +16,7 @@ for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
 for pmem in /dev/pmem?; do
 	[ ! -b $pmem ] || dd if=/dev/zero of=$pmem bs=64K count=1 oflag=direct conv=fsync status=none
 done
-rm -rf /tmp/*
+rm -rf /tmp/* /var/lib/tiered
 # As after a boot and prepare() of harness/pool.py.
 modprobe dm-tiered
 mkdir -p /mnt/test

@@ -139,6 +139,13 @@ void record_store::keep(const volume_record& record) const {
     sync_or_fail(open_or_fail(folder_, O_RDONLY | O_DIRECTORY).get(), folder_);
 }
 
+void record_store::forget(const std::string& uuid) const {
+    const std::string path = path_of(uuid);
+    if (::unlink(path.c_str()) && errno != ENOENT)
+        fail("{} cannot be removed ({}); remove it, for its volume is gone", path,
+             errno_text(errno));
+}
+
 std::optional<volume_record> record_store::find_uuid(const std::string& uuid) const {
     const auto text = read_text_file(path_of(uuid));
     if (!text)

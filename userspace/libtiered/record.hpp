@@ -48,6 +48,8 @@ public:
 
     /// Replaces the record of the volume's UUID; durable on return.
     void keep(const volume_record& record) const;
+    /// The volume is gone for good.
+    void forget(const std::string& uuid) const;
     std::optional<volume_record> find_uuid(const std::string& uuid) const;
     /// The newest one of that name.
     std::optional<volume_record> find_name(const std::string& name) const;

@@ -140,8 +140,8 @@ std::string loss_text(storage& fast, const superblock& sb) {
     return fmt::format("{} of its pages are dirty and would be lost", count_text(dirty));
 }
 
-void judge_old_volume(storage& fast, const block_device& device, bool force) {
-    const superblock_search found = find_superblock(fast);
+void judge_old_volume(storage& fast, const block_device& device, const superblock_search& found,
+                      bool force) {
     if (!found.has_magic)
         return;
     std::string text =
@@ -211,14 +211,15 @@ int format(const format_options& options) {
     const file_storage capacity_claim(capacity.path, file_storage::access::exclusive);
     const format_spec spec = new_format_spec(options.name, identity_of(capacity, options.adopt));
     const superblock sb = make_superblock(spec, fast.size_bytes());
-    judge_old_volume(fast_storage, fast, options.force);
+    const superblock_search former = find_superblock(fast_storage);
+    judge_old_volume(fast_storage, fast, former, options.force);
     judge_fast_data(fast, options.force);
     judge_capacity_data(capacity, options);
     if (capacity.size_bytes() < fast.size_bytes())
         warn(fmt::format("{} is smaller than {}; part of the fast tier will never be used",
                          capacity.path, fast.path));
     write_format(fast_storage, sb);
-    note_format(sb, fast.path);
+    note_format(sb, fast.path, former.chosen);
 
     fmt::print("made the volume '{}': {} on {}, {} frames of 4 KiB on {}\n"
                "open it with: tierctl open {}\n",

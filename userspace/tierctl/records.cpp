@@ -40,7 +40,10 @@ bool older_record_would_lie(const std::string& uuid) {
 
 } // namespace
 
-void note_format(const superblock& sb, const std::string& fast_path) {
+void note_format(const superblock& sb, const std::string& fast_path,
+                 const std::optional<superblock>& former) {
+    if (former)
+        record_store().forget(former->uuid());
     record_store().keep(record_of(sb, fast_path, homes_state::whole));
 }
 

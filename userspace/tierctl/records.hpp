@@ -8,8 +8,9 @@
 
 namespace tierctl {
 
-/// A new volume: nothing is dirty yet.
-void note_format(const tiered::superblock& sb, const std::string& fast_path);
+/// A new volume, nothing of which is dirty yet, in the place of `former` if there was one.
+void note_format(const tiered::superblock& sb, const std::string& fast_path,
+                 const std::optional<tiered::superblock>& former);
 
 /// The volume is about to be opened for writing: from here on nobody knows how much is not at home.
 /// Throws when that cannot be recorded while an older record says that the disk has everything.
