@@ -128,8 +128,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return order[shape.spec] if shape else len(order)
 
     items.sort(key=place)
-    mine = shards.part_of([_seconds(item) for item in items], chosen.shard)
+    mine = shards.part_of([_weight(item) for item in items], chosen.shard)
     _leave_out(config, items, {item for place, item in enumerate(items) if place not in mine})
+
+
+def _weight(item: pytest.Item) -> float:
+    """A guess of how long a test takes: who asks for more time than usual needs more of it than others do."""
+    seconds = _seconds(item)
+    return seconds if seconds <= LIMIT_SECONDS else 2 * seconds
 
 
 def _seconds(item: pytest.Item) -> float:

@@ -96,7 +96,6 @@ def _plants(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 
 @pytest.mark.usefixtures("alone")
-@pytest.mark.limit(300)
 @pytest.mark.parametrize(
     ("name", "outcome", "text"),
     [
@@ -117,7 +116,6 @@ def test_planted_failure_is_red(plants: Run, name: str, outcome: str, text: str)
 
 
 @pytest.mark.usefixtures("alone")
-@pytest.mark.limit(300)
 @pytest.mark.parametrize("name", ["good", "expected_warning"])
 def test_what_is_right_stays_green_among_failures(plants: Run, name: str) -> None:
     assert plants.verdicts[f"test_{name}"].outcome == "passed", plants.output

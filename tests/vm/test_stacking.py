@@ -36,7 +36,7 @@ def test_loop_device_on_the_volume(vm: VM, direct: str) -> None:
     loop = vm.run(f"losetup --find --show --direct-io={direct} /mnt/test/image").stdout.strip()
     # Through the page cache, more than there is memory: what is dirty must go down two devices to free any.
     fio.run(
-        vm, loop, rw="randwrite", bs="64k", size="192M", io_size="96M", direct=0, verify="crc32c", iodepth=1
+        vm, loop, rw="randwrite", bs="64k", size="192M", io_size="64M", direct=0, verify="crc32c", iodepth=1
     )
     vm.run(f"losetup -d {loop} && umount /mnt/test && e2fsck -fn {v.path}")
     v.close()
