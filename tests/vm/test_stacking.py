@@ -10,7 +10,7 @@ from qemu import VM
 
 from tests.harness import fio, volume
 
-HOG_MIB = 224  # more than the machine has for programs
+HOG_MIB = 200  # more than the machine has for programs
 
 
 @pytest.mark.vm(nvdimm="32M", disks="640M", mem="256M")
