@@ -164,6 +164,7 @@ def test_bad_blocks_that_nobody_read_are_not_forgotten(vm: VM) -> None:
     memory.spoil(v, where[5].data)
     v.check(2)
     v.open()
+    assert _listed(v) == {5}
     memory.spoil(v, where[9].data)
     v.close()
     memory.forget_bad_blocks(vm)
