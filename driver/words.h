@@ -10,7 +10,7 @@ struct tiered_volume;
 /* What loading leaves to be done by tiered_words_settle(). */
 struct tiered_unsettled {
 	struct tiered_frame_list losers; /* their words are to be cleared */
-	u32 damaged;			 /* words that did not decode; what they hold is in the index as lost, or a loser */
+	u32 damaged; /* words that did not decode, of frames that held a page as far as is known: it is lost, or a loser */
 };
 
 /*
