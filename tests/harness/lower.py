@@ -41,6 +41,12 @@ class Lower:
         """Pass everything on."""
         self._load(f"linear {self.disk} 0")
 
+    def grown(self, sectors: int) -> Lower:
+        """The device over so many sectors, working."""
+        larger = Lower(self.vm, self.disk, sectors)
+        larger.work()
+        return larger
+
     def fail(self) -> None:
         """Fail everything."""
         self._load("error")

@@ -295,6 +295,22 @@ def test_full_of_dirty_on_a_slow_disk(vm: VM) -> None:
     v.check()
 
 
+@pytest.mark.vm(nvdimm="16M", disks="96M,iops=300")
+def test_overwrites_share_few_frames(vm: VM) -> None:
+    """More writers than free frames: who waits for one and finds it taken by others waits again."""
+    v = volume.make(vm)
+    v.set_options("admission all dirty_high 95 dirty_low 90")
+    vm.run(f"dd if=/dev/urandom of={v.path} bs=64K count=320 oflag=direct status=none")
+    assert v.counters()["write_bypass"] > 0, "the fast tier did not become full"
+    before = v.counters()["parked"]
+    # Only what is resident: each write takes a frame and gives one back some time later.
+    writers: dict[str, Any] = {"numjobs": 4, "iodepth": 64, "time_based": True, "runtime": 4}
+    fio.run(vm, v.path, rw="randwrite", bs="4k", size="12M", **writers)
+    assert v.counters()["parked"] > before + 100, "frames were not scarce"
+    v.close()
+    v.check()
+
+
 @pytest.mark.vm(nvdimm="16M", disks="96M", append="virtio_blk.poll_queues=1")
 def test_polled_requests_do_not_wait_for_their_submitter(vm: VM, rng: random.Random) -> None:
     """Who submits polled writes and does not poll must not keep write-back, and others behind it, waiting."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qemu import VM
 
-from tests.harness import lower, volume
+from tests.harness import lower, memory, volume
 from tests.harness.volume import MIB, PAGE, Volume
 
 MACHINE = pytest.mark.vm(nvdimm=["16M", "16M"], disks=["96M", "97M"])
@@ -43,8 +43,7 @@ def test_volume_grows_with_its_disk(vm: VM, odd_sectors: int) -> None:
         f"fio --name=load --filename={v.path} --rw=randrw --bs=4k --offset=32M --size=16M --direct=1 "
         "--ioengine=libaio --iodepth=8 --verify=crc32c --io_size=8M"
     )
-    below.hold()
-    vm.run(f"dmsetup load lower --table '0 {LARGE} linear {below.disk} 0' && dmsetup resume lower")
+    below.grown(LARGE)
     vm.run(f"dmsetup reload {v.name} --table '0 {LARGE} {table}' && dmsetup resume {v.name}")
     load.wait(timeout=60)
     assert int(vm.run(f"blockdev --getsz {v.path}").stdout) == LARGE
@@ -52,8 +51,10 @@ def test_volume_grows_with_its_disk(vm: VM, odd_sectors: int) -> None:
     # Around the old end and up to the new one.
     _write(v, SMALL // 8 - 2, 16)
     _same(v, SMALL // 8 - 2, 16)
+    fills = v.counters()["write_fills"]
     _write(v, LARGE // 8 - 64, 64)
     _same(v, LARGE // 8 - 64, 64)
+    assert v.counters()["write_fills"] == fills + 64, "what was gained goes around the fast tier"
     assert (
         vm.run(f"dmsetup reload {v.name} --table '0 {size} {table}'", check=False).status != 0
     ), "a volume was made smaller"
@@ -65,6 +66,43 @@ def test_volume_grows_with_its_disk(vm: VM, odd_sectors: int) -> None:
     assert vm.run(f"{tail} | sha256sum").stdout == checksum
     v.close()
     v.check()
+
+
+@MACHINE
+def test_either_superblock_knows_a_grown_volume(vm: VM) -> None:
+    below = lower.below(Volume(vm), SMALL)
+    v = Volume(vm, capacity=below.path).format().open()
+    below = below.grown(LARGE)
+    v.message("flush")
+    table = f"0 {LARGE} tiered {v.fast} 1 {below.path} 2 admission all"
+    vm.run(f"dmsetup reload {v.name} --table '{table}' && dmsetup resume {v.name}")
+    _write(v, LARGE // 8 - 64, 64)
+    v.close()
+    with memory.healed_after(vm):
+        for sector in (0, 8):
+            memory.spoil(v, sector)
+            v.open(f"--read-only --capacity {below.path}")
+            _same(v, LARGE // 8 - 64, 64)
+            v.close()
+            memory.forget_bad_blocks(vm)
+    below.remove()
+
+
+@MACHINE
+def test_disk_that_takes_no_flush_lets_no_volume_grow(vm: VM) -> None:
+    below = lower.below(Volume(vm), SMALL + 3)
+    v = Volume(vm, capacity=below.path).format().open()
+    below = below.grown(LARGE)
+    below.fail_writes()
+    mark = vm.log_mark()
+    reload = f"dmsetup reload {v.name} --table '0 {LARGE} tiered {v.fast} 1 {below.path}'"
+    assert vm.run(f"{reload} && dmsetup resume {v.name}", check=False).status
+    assert "cannot grow: the capacity device cannot be flushed" in vm.log_since(mark)
+    below.work()
+    vm.run(f"dmsetup resume {v.name}")
+    assert int(vm.run(f"blockdev --getsz {v.path}").stdout) == LARGE and v.state() == "rw"
+    v.close()
+    below.remove()
 
 
 @MACHINE

@@ -85,6 +85,6 @@ def test_state_changes_raise_events(vm: VM) -> None:
     memory.unbind(vm)
     # Whoever uses it finds out.
     _fails(vm, f"dd if=/dev/zero of={v.path} bs={PAGE} count=1 {DIRECT}")
-    waiting.wait(timeout=30)
+    waiting.wait(timeout=10)
     vm.run(f"dmsetup remove {v.name}")
     memory.bind(vm)

@@ -180,3 +180,21 @@ def test_heat_is_what_the_medium_says(vm: VM) -> None:
     assert all(e["dirty_pages"] == 0 for e in told["extents"])
     assert all(e["recent_pages"] > 0 for e in told["extents"][-2:])
     assert len(for_people) == 1 + len(resident)
+
+
+@pytest.mark.vm(nvdimm="16M", disks="96M")
+def test_heat_counts_pages_and_not_frames_at_rest(vm: VM) -> None:
+    v = Volume(vm).format()
+    below = lower.below(v)
+    below.open(v, "admission all")
+    below.hold()  # what is dirty stays so
+    fio.run(vm, v.path, rw="write", bs="64k", offset="2M", size="3M", iodepth=1)
+    fio.run(vm, v.path, rw="randwrite", bs="4k", offset="2M", size="2M", iodepth=1)
+    extents = json.loads(vm.run(f"tierctl heat {v.name} --json").stdout)["extents"]
+    below.work()
+    assert [(e["offset_bytes"] >> 20, e["resident_pages"], e["dirty_pages"]) for e in extents] == [
+        (mib, EXTENT_PAGES, EXTENT_PAGES) for mib in (2, 3, 4)
+    ]
+    v.flush()
+    vm.run(f"dmsetup remove {v.name}")
+    below.remove()
