@@ -21,7 +21,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: check check-userspace check-python check-style clean
+.PHONY: breakage check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -29,6 +29,7 @@ help:
 	@echo 'make vm-soak   the same tests with their long counts; goes on where it was interrupted'
 	@echo 'make powercut  power loss at the grain of cache lines: the driver, then faulty ones   (SEEDS=n CUTS=n; SEED=n CUT=n'
 	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none)'
+	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make vm-shell  a shell in a virtual machine with the module loaded'
 	@echo 'make clean     remove build/'
@@ -83,6 +84,10 @@ vm-shell: guest
 powercut: guest powercut-campaign
 	@$(PYTHON) -m tests.powercut --kernel '$(KERNEL)' $(if $(SEED),--seed '$(SEED)') $(if $(SEEDS),--seeds '$(SEEDS)') \
 		$(if $(CUTS),--cuts '$(CUTS)') $(if $(CUT),--cut '$(CUT)') $(if $(TIERED_BUG),--mutant '$(TIERED_BUG)')
+
+# Promises broken on purpose; the test of each must go red.
+breakage: guest
+	@$(PYTHON) -m tests.breakage --kernel '$(KERNEL)' $(T)
 
 check: check-userspace check-python check-style
 

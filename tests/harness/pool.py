@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from qemu import VM
@@ -12,6 +13,9 @@ from tests.harness.shapes import Shape
 
 # Bits of /proc/sys/kernel/tainted that a module from outside the tree sets by being loaded.
 OUT_OF_TREE = 1 << 12 | 1 << 13
+
+# Called for each machine that prepare() has seen to, while it is set (tests/breakage).
+on_boot: Callable[[VM], None] | None = None
 
 
 class Pool:
@@ -58,6 +62,8 @@ def prepare(vm: VM) -> None:
     vm.run("modprobe dm-tiered && mkdir -p /root/tests /mnt/test")
     for script in sorted(path for path in GUEST.iterdir() if path.is_file()):
         vm.put(script, f"/root/tests/{script.name}")
+    if on_boot is not None:
+        on_boot(vm)
 
 
 def clean(vm: VM) -> bool:

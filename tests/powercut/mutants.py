@@ -9,21 +9,13 @@ step that the next locked instruction does as well) are left to the model.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.harness.replacement import Replacement, replace
 
 DRIVER = Path(__file__).resolve().parents[2] / "driver"
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """One fault."""
-
-    name: str
-    file: str
-    find: str
-    replacement: str
-
+Mutant = Replacement  # its file counts from the driver's folder
 
 PUBLISH = (
     "\treflush_clear(words, clear);\n"
@@ -107,11 +99,7 @@ MUTANTS = (
 
 def mutate(text: str, mutant: Mutant) -> str:
     """The faulty text of the mutant's file."""
-    count = text.count(mutant.find)
-    if count != 1 or mutant.find == mutant.replacement:
-        raise ValueError(f"mutant {mutant.name}: its piece of driver/{mutant.file} is there {count} times: "
-                         "bring tests/powercut/mutants.py up to date")
-    return text.replace(mutant.find, mutant.replacement)
+    return replace(text, mutant, f"driver/{mutant.file}", "tests/powercut/mutants.py")
 
 
 def make_source(mutant: Mutant, target: Path) -> Path:
