@@ -31,9 +31,11 @@ public:
     }
 
     uint64_t hash() {
-        byte(state_.opening | state_.went_bad << 1 | state_.noticed << 2);
+        byte(state_.opening | state_.went_bad << 1 | state_.noticed << 2 | state_.gone << 3);
         byte(static_cast<u8>(state_.damage));
         frame_name(state_.damaged_frame);
+        if (state_.bounds.grows)
+            superblocks();
         for (unsigned i = 0; i < state_.bounds.cpus; i++)
             cpu(state_.cpus[cpus_[i]]);
         for (unsigned i = 0; i < state_.bounds.pages; i++)
@@ -144,6 +146,18 @@ private:
             value(cell.values[i]);
     }
 
+    // Pages are not alike: the last one may be beyond the end.
+    void superblocks() {
+        page_name(static_cast<u8>(state_.bounds.pages - 1));
+        byte(state_.volume_pages);
+        byte(state_.standing | state_.grown << 1);
+        for (const Cell& slot : state_.superblocks) {
+            cell_state(slot);
+            for (unsigned i = 0; i < slot.count; i++)
+                byte(slot.values[i]);
+        }
+    }
+
     void cpu(const Cpu& cpu) {
         byte(static_cast<u8>(cpu.op));
         page_name(cpu.page);
@@ -205,7 +219,9 @@ private:
         id_mask(page, promise.now);
         id_mask(page, promise.acknowledged);
         id_mask(page, promise.undurable);
-        byte(promise.may_fail);
+        byte(promise.may_fail | promise.alone_torn << 1);
+        if (state_.bounds.through)
+            id_mask(page, promise.alone);
         for (unsigned i = 0; i < state_.bounds.cpus; i++)
             id_mask(page, promise.flushing[cpus_[i]]);
         std::array<Mask, max_ids> by_name{};

@@ -4,6 +4,7 @@
 #include "driver.h"
 
 #include "media.h"
+#include "superblocks.h"
 #include "violation.h"
 
 #include <fmt/format.h>
@@ -42,6 +43,8 @@ bool Driver::pauses_before(Step step) const {
     case Step::disk_flush_begin:
     case Step::disk_flush_end:
     case Step::take_limbo:
+    case Step::enter:
+    case Step::store_superblock:
         return true;
     case Step::store_data:
     case Step::pm_store:
@@ -55,13 +58,14 @@ bool Driver::pauses_before(Step step) const {
     }
 }
 
-bool Driver::perform(Step step, u8 first, u8 second) {
+bool Driver::perform(Step step, u8 first, u8 second, bool needs_home) {
     if (visited_ < me_.steps) {
         visited_++;
         return false;
     }
     if (progressed_ && pauses_before(step)) {
         me_.waits_for_lock = step == Step::lock ? first : none;
+        me_.waits_for_home = needs_home;
         std::longjmp(pause_, 1);
     }
     progressed_ = true;
@@ -95,8 +99,39 @@ u8 Driver::answer_number(bool performed, u8 number) {
     return me_.numbers[numbers_read_++];
 }
 
+bool Driver::enter() {
+    if (!bounds().unbinds)
+        return true;
+    const bool now = perform(Step::enter);
+
+    if (now)
+        me_.inside = !state_.gone;
+    return answer_number(now, now && me_.inside);
+}
+
+void Driver::leave() {
+    if (bounds().unbinds && perform(Step::leave))
+        me_.inside = false;
+}
+
+bool Driver::gone() {
+    if (!bounds().unbinds)
+        return false;
+    const bool now = perform(Step::is_gone);
+
+    return answer_number(now, now && state_.gone);
+}
+
 void Driver::lock(u8 page) {
-    if (!perform(Step::lock, page))
+    take_lock(page, false);
+}
+
+void Driver::lock_with_idle_home(u8 page) {
+    take_lock(page, true);
+}
+
+void Driver::take_lock(u8 page, bool needs_home) {
+    if (!perform(Step::lock, page, none, needs_home))
         return;
     if (state_.stripe(page).locked_by != none)
         throw std::logic_error("a CPU was run while its lock was taken");
@@ -159,6 +194,9 @@ void Driver::release(u8 frame) {
     const bool usable = !f.condemned && (!damaged || has_fault(Mutant::load_frees_bad_words));
 
     f.use = usable ? FrameUse::free : FrameUse::retired;
+    // What a fast tier that came back has in the caches alone may be a claim on its medium still.
+    if (bounds().unbinds && !(f.primary.settled() && f.shadow.settled()))
+        return;
     for (Cell& half : f.data)
         half.reset(garbage);
 }
@@ -533,6 +571,50 @@ void Driver::forget() {
         page.covered = page.spoiled = 0;
     }
     state_.stripes = {};
+    state_.gone = false; // it came back, or nobody could open the volume
+}
+
+bool Driver::load_superblocks() {
+    if (!bounds().grows)
+        return false;
+    const bool now = perform(Step::load_superblocks);
+    bool behind = false;
+
+    if (now) {
+        const SlotImage slots = newest_image(state_).superblocks;
+        const u8 slot = standing_slot(slots);
+
+        state_.standing = slot;
+        state_.volume_pages = static_cast<u8>(volume_pages(slots));
+        behind = slots[!slot] == torn || superblock_pages(slots[!slot]) != state_.volume_pages;
+    }
+    return answer_number(now, behind);
+}
+
+void Driver::write_superblock(unsigned pages) {
+    const u8 slot = !state_.standing;
+    const u8 packed = state_.superblocks[state_.standing].newest();
+    const unsigned generation = superblock_generation(packed) + 1;
+    const u8 fresh = pack_superblock(generation, pages);
+
+    // Piece by piece, so that a crash may tear it.
+    if (perform(Step::store_superblock, slot, torn))
+        state_.superblocks[slot].store_around(cpu_, torn);
+    if (perform(Step::store_superblock, slot, fresh))
+        state_.superblocks[slot].store_around(cpu_, fresh);
+    if (!has_fault(Mutant::superblock_without_fence))
+        pm_fence();
+    if (perform(Step::write_superblock, slot))
+        state_.standing = slot;
+}
+
+unsigned Driver::pages_now() {
+    return state_.volume_pages;
+}
+
+void Driver::set_volume_pages(unsigned pages) {
+    if (perform(Step::set_volume_pages))
+        state_.volume_pages = static_cast<u8>(pages);
 }
 
 Scan Driver::load_words() {
@@ -566,6 +648,19 @@ Scan Driver::load_words() {
     return scan;
 }
 
+// Of an instance that could not complete its clears, some may be in a CPU's cache alone.
+void Driver::flush_words() {
+    if (!bounds().unbinds || has_fault(Mutant::return_without_flush))
+        return;
+    if (perform(Step::flush_words)) {
+        for (Frame& f : state_.frames) {
+            f.primary.flush(cpu_);
+            f.shadow.flush(cpu_);
+        }
+    }
+    pm_fence();
+}
+
 void Driver::restore_shadows(const Scan& scan) {
     const tiered_words words = word_map(state_.bounds).readable(state_, scan.shadows_to_restore);
     const tiered_word_copies copies{
@@ -587,8 +682,10 @@ void Driver::clear_loser(u8 frame) {
 }
 
 void Driver::opened() {
-    if (perform(Step::opened))
-        state_.opening = false;
+    if (!perform(Step::opened))
+        return;
+    state_.opening = false;
+    state_.grown = state_.volume_pages > 1;
 }
 
 void Driver::rely_on_what_is_read() {
@@ -599,10 +696,15 @@ void Driver::rely_on_what_is_read() {
         const Mask seen = value == failed ? Mask{0} : bit(value_id(value));
         Promise& promise = state_.pages[p].promise;
 
+        const u8 home = state_.pages[p].home.newest();
+        const Mask at_home = home == torn ? Mask{0} : bit(value_id(home));
+
         promise = Promise{.after_crash = seen,
                           .now = seen,
                           .acknowledged = seen,
-                          .may_fail = promise.may_fail && value == failed};
+                          .may_fail = promise.may_fail && value == failed,
+                          .alone = static_cast<Mask>(seen | at_home),
+                          .alone_torn = home == torn};
     }
 }
 
@@ -644,6 +746,8 @@ void Driver::pm_flush(const __le64* word) {
 void Driver::pm_fence() {
     if (!perform(Step::pm_fence))
         return;
+    for (Cell& slot : state_.superblocks)
+        slot.fence(cpu_);
     for (Frame& f : state_.frames) {
         f.primary.fence(cpu_);
         f.shadow.fence(cpu_);

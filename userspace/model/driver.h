@@ -58,13 +58,22 @@ enum class Step : u8 {
     is_condemned,
     is_readable,
     noticed_bad,
+    enter,
+    leave,
+    is_gone,
     begin_close,
     load_words,
     forget,
     opened,
     rely_on_what_is_read,
+    flush_words,
+    load_superblocks,
+    store_superblock,
+    write_superblock,
+    set_volume_pages,
     crash,
     go_bad,
+    unbound,
 };
 
 // Where another CPU may come in between.
@@ -108,7 +117,13 @@ public:
     // Runs the operation of this CPU up to its next point.
     void run();
 
+    // Whether the fast tier is there, and stays until leave().
+    bool enter();
+    void leave();
+    bool gone();
+
     void lock(u8 page);
+    void lock_with_idle_home(u8 page); // waits until no write of the home is on its way
     void unlock(u8 page);
 
     u8 allocate(); // or `none`
@@ -164,7 +179,15 @@ public:
     void settle_clear(u8 page);
     void forget();
 
+    // Whether the superblock that does not stand is torn or knows the volume by another size.
+    bool load_superblocks();
+    // Writes the one that does not stand, which then does. Of a volume that grows only.
+    void write_superblock(unsigned pages);
+    void set_volume_pages(unsigned pages);
+    unsigned pages_now();
+
     Scan load_words();
+    void flush_words();
     void restore_shadows(const Scan& scan);
     void clear_loser(u8 frame);
     void opened();
@@ -177,7 +200,8 @@ public:
     void pm_fence();
 
 private:
-    bool perform(Step step, u8 first = none, u8 second = none);
+    bool perform(Step step, u8 first = none, u8 second = none, bool needs_home = false);
+    void take_lock(u8 page, bool needs_home);
     bool pauses_before(Step step) const;
     void note_frame(u8 frame) { me_.frames.at(me_.frames_count++) = frame; }
     void note_value(u8 value) { me_.values.at(me_.values_count++) = value; }

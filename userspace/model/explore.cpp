@@ -3,6 +3,7 @@
 #include "explore.h"
 
 #include "oracle.h"
+#include "superblocks.h"
 
 namespace model {
 
@@ -13,7 +14,7 @@ constexpr uint64_t left_mask = 15; // the low bits of a slot
 constexpr std::array page_operations{Op::write_fast, Op::fill_clean, Op::bypass_write,
                                      Op::writeback,  Op::evict,      Op::discard,
                                      Op::meet_bad};
-constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen};
+constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen, Op::grow};
 
 // Now or after a crash now.
 bool may_be_dirty(const Cell& word) {
@@ -67,6 +68,9 @@ State initial_state(const Scenario& scenario) {
     State state;
 
     state.bounds = scenario.bounds;
+    state.volume_pages = static_cast<u8>(state.bounds.grows ? 1 : state.bounds.pages);
+    for (Cell& slot : state.superblocks)
+        slot.reset(pack_superblock(1, 1));
     for (Frame& frame : state.frames)
         for (Cell& half : frame.data)
             half.reset(garbage);
@@ -79,6 +83,7 @@ State initial_state(const Scenario& scenario) {
         page.home.reset(home);
         page.promise.after_crash = page.promise.now = page.promise.acknowledged =
             bit(value_id(newest));
+        page.promise.alone = bit(value_id(home)) | bit(value_id(newest));
         if (start == Start::absent)
             continue;
         Frame& frame = state.frames[p];
@@ -141,6 +146,7 @@ void Explorer::look_at(const State& state, unsigned left, unsigned crashes) {
     check_reads(state);
     crash(state, left, crashes);
     go_bad(state, left, crashes);
+    unbind(state, left, crashes);
     for (unsigned cpu = 0; cpu < state.bounds.cpus; cpu++) {
         if (state.cpus[cpu].op != Op::idle)
             continue_operation(state, cpu, left, crashes);
@@ -153,6 +159,8 @@ void Explorer::continue_operation(const State& state, unsigned cpu, unsigned lef
                                   unsigned crashes) {
     const u8 page = state.cpus[cpu].waits_for_lock;
 
+    if (page != none && state.cpus[cpu].waits_for_home && state.pages[page].home_busy)
+        return;
     if (page == none || state.stripe(page).locked_by == none)
         step(state, cpu, left, crashes);
 }
@@ -192,6 +200,20 @@ void Explorer::go_bad(const State& state, unsigned left, unsigned crashes) {
         reach(next, left, crashes);
         trace_.pop_back();
     }
+}
+
+// The fast tier goes, as soon as nobody uses it.
+void Explorer::unbind(const State& state, unsigned left, unsigned crashes) {
+    if (!state.bounds.unbinds || state.gone || state.opening)
+        return;
+    for (const Cpu& cpu : state.cpus)
+        if (cpu.inside)
+            return;
+    State next = state;
+    next.gone = true;
+    trace_.push_back({none, Op::idle, none, Step::unbound, none, none});
+    reach(next, left, crashes);
+    trace_.pop_back();
 }
 
 void Explorer::step(State state, unsigned cpu, unsigned left, unsigned crashes) {

@@ -81,6 +81,7 @@ private:
     void step(State state, unsigned cpu, unsigned left, unsigned crashes);
     void crash(const State& state, unsigned left, unsigned crashes);
     void go_bad(const State& state, unsigned left, unsigned crashes);
+    void unbind(const State& state, unsigned left, unsigned crashes);
 
     const Scenario scenario_;
     const Clock::time_point deadline_;

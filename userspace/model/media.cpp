@@ -2,6 +2,8 @@
 // Addresses of words, and the real load run over a crash image.
 #include "media.h"
 
+#include "superblocks.h"
+
 #include <fmt/format.h>
 #include <sys/mman.h>
 
@@ -177,6 +179,8 @@ Image newest_image(const State& state) {
         image.shadow[f] =
             state.is_damaged(Damage::shadow, f) ? packed_wiped : frame.shadow.newest();
     }
+    for (unsigned slot = 0; slot < image.superblocks.size(); slot++)
+        image.superblocks[slot] = state.superblocks[slot].newest();
     return image;
 }
 
@@ -184,7 +188,8 @@ Loaded load_image(const Bounds& bounds, const Image& image, ScanOrder order) {
     Loaded loaded;
 
     tiered_words words{};
-    words.pages = bounds.pages;
+    loaded.volume_pages = bounds.grows ? volume_pages(image.superblocks) : bounds.pages;
+    words.pages = loaded.volume_pages;
     words.frames = word_number(bounds.frames);
     words.seed = volume_seed;
     for (u32 i = 0; i < bounds.frames; i++) {

@@ -64,6 +64,7 @@ const WordMap& word_map(const Bounds& bounds);
 struct Image {
     std::array<u8, max_frames> primary{};
     std::array<u8, max_frames> shadow{};
+    SlotImage superblocks{};
 };
 
 // What the real load made of an image.
@@ -83,6 +84,7 @@ struct Loaded {
     }();
     bool any_damaged = false;
     bool conflict = false;
+    unsigned volume_pages = 0;
 };
 
 enum class ScanOrder { ascending, descending };

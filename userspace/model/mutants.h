@@ -40,6 +40,17 @@ enum class Mutant {
     bad_dirty_page_is_dropped,
     lost_page_is_marked_clean,
     retire_before_settle,
+    return_without_flush,
+    gone_bypasses,
+    gone_discards,
+    gone_reads_dirty_from_home,
+    through_ends_at_publish,
+    through_ends_before_flush,
+    through_takes_any_writeback,
+    superblock_without_fence,
+    superblock_stays_behind,
+    grow_in_one_superblock,
+    grow_before_superblocks,
 };
 
 struct MutantName {

@@ -14,8 +14,69 @@ u8 next_version(const Holder& old) {
                                                  : tiered_version_next(old.claim.version);
 }
 
-// A full-page write: out of place, durable when it ends.
+void mark_clean(Driver& driver, u8 page, const Holder& dirty) {
+    tiered_claim clean = dirty.claim;
+
+    driver.mark_clean(dirty.frame, clean);
+    clean.state = TIERED_CLAIM_CLEAN;
+    driver.set_holder(page, dirty.frame, clean);
+}
+
+// Copies the frame, which is pinned, to its home.
+u8 write_home(Driver& driver, u8 page, const Holder& dirty) {
+    driver.begin_home_write(page);
+    driver.note_event(page);
+    driver.pin(dirty.frame);
+    driver.unlock(page);
+    return driver.read_frame(dirty.frame);
+}
+
+void end_home_write(Driver& driver, u8 page, u8 frame) {
+    driver.unpin(frame);
+    driver.end_home_write(page);
+    driver.note_event(page);
+}
+
+// A write waits until its home has it, durably: by its own frame or by a newer one. On the worker
+// that writes back, so after every other write of that home.
+void end_through(Driver& driver, u8 page, u8 value) {
+    if (has_fault(Mutant::through_takes_any_writeback)) {
+        driver.lock(page);
+        const bool busy = driver.home_busy(page);
+        driver.unlock(page);
+        if (busy) {
+            driver.lock_with_idle_home(page);
+            driver.acknowledge_durable(page, value);
+            return driver.unlock(page);
+        }
+    }
+    driver.lock_with_idle_home(page);
+    const Holder dirty = driver.holder(page);
+    if (dirty.frame == none || dirty.claim.state != TIERED_CLAIM_DIRTY) {
+        driver.acknowledge_durable(page, value);
+        return driver.unlock(page);
+    }
+    driver.disk_write(page, write_home(driver, page, dirty));
+    if (has_fault(Mutant::through_ends_before_flush))
+        driver.acknowledge_durable(page, value);
+    driver.disk_flush();
+
+    driver.lock(page);
+    if (driver.holder(page).frame == dirty.frame)
+        mark_clean(driver, page, dirty);
+    end_home_write(driver, page, dirty.frame);
+    if (!has_fault(Mutant::through_ends_before_flush))
+        driver.acknowledge_durable(page, value);
+    driver.unlock(page);
+}
+
+// A full-page write: out of place. It ends when its claim is durable or, written through, when its
+// home is.
 void write_fast(Driver& driver, u8 page) {
+    const bool through = driver.bounds().through && !has_fault(Mutant::through_ends_at_publish);
+
+    if (!driver.enter())
+        return;
     driver.lock(page);
     const u8 frame = driver.allocate();
     if (frame == none)
@@ -34,7 +95,8 @@ void write_fast(Driver& driver, u8 page) {
     if (has_fault(Mutant::data_stored_after_publish))
         driver.store_data(frame, value);
     driver.set_holder(page, frame, claim);
-    driver.acknowledge_durable(page, value);
+    if (!through)
+        driver.acknowledge_durable(page, value);
 
     if (old.frame != none) {
         driver.supersede(page, old.frame);
@@ -42,6 +104,8 @@ void write_fast(Driver& driver, u8 page) {
     }
     driver.note_event(page);
     driver.unlock(page);
+    if (through)
+        end_through(driver, page, value);
 }
 
 bool fill_is_current(Driver& driver, u8 page) {
@@ -57,6 +121,8 @@ void fill_clean(Driver& driver, u8 page) {
     driver.begin_fill(page);
     const u8 value = driver.read_home(page);
 
+    if (!driver.enter())
+        return;
     driver.lock(page);
     const u8 frame = fill_is_current(driver, page) ? driver.allocate() : none;
     if (frame != none) {
@@ -71,15 +137,16 @@ void fill_clean(Driver& driver, u8 page) {
 
 // A write to the home of a page that is not resident: durable after a FLUSH.
 void bypass_write(Driver& driver, u8 page) {
+    const bool blind = !driver.enter() || has_fault(Mutant::bypass_of_resident_page);
     driver.lock(page);
-    const bool resident =
-        driver.holder(page).frame != none && !has_fault(Mutant::bypass_of_resident_page);
+    const bool resident = driver.holder(page).frame != none && !blind;
     if (resident || driver.home_busy(page))
         return driver.unlock(page);
     const u8 value = driver.begin_write(page);
     driver.begin_home_write(page);
     driver.note_event(page);
     driver.unlock(page);
+    driver.leave();
 
     driver.disk_write(page, value);
 
@@ -93,7 +160,10 @@ void bypass_write(Driver& driver, u8 page) {
 
 // FLUSH from the user.
 void flush(Driver& driver) {
+    if (!driver.enter())
+        return;
     driver.begin_flush();
+    driver.leave();
     if (driver.any_home_unflushed())
         driver.disk_flush();
     driver.end_flush();
@@ -134,43 +204,28 @@ void meet_bad(Driver& driver, u8 page) {
     driver.unlock(page);
 }
 
-void mark_clean(Driver& driver, u8 page, const Holder& dirty) {
-    tiered_claim clean = dirty.claim;
-
-    driver.mark_clean(dirty.frame, clean);
-    clean.state = TIERED_CLAIM_CLEAN;
-    driver.set_holder(page, dirty.frame, clean);
-}
-
-void end_writeback(Driver& driver, u8 page, u8 frame) {
-    driver.lock(page);
-    driver.unpin(frame);
-    driver.end_home_write(page);
-    driver.note_event(page);
-    driver.unlock(page);
-}
-
 // Copies a dirty frame to its home and marks it clean.
 void writeback(Driver& driver, u8 page) {
+    if (!driver.enter())
+        return;
     driver.lock(page);
     const Holder dirty = driver.holder(page);
     const bool busy = driver.home_busy(page) && !has_fault(Mutant::writeback_ignores_home_writes);
     if (dirty.frame == none || dirty.claim.state != TIERED_CLAIM_DIRTY || busy)
         return driver.unlock(page);
-    driver.begin_home_write(page);
-    driver.note_event(page);
-    driver.pin(dirty.frame);
-    driver.unlock(page);
-
-    const u8 contents = driver.read_frame(dirty.frame);
+    const u8 contents = write_home(driver, page, dirty);
+    driver.leave();
     if (contents == failed) {
-        end_writeback(driver, page, dirty.frame);
+        driver.lock(page);
+        end_home_write(driver, page, dirty.frame);
+        driver.unlock(page);
         return meet_bad(driver, page);
     }
     driver.disk_write(page, contents);
     if (!has_fault(Mutant::writeback_without_disk_flush))
         driver.disk_flush();
 
+    const bool entered = driver.enter();
     driver.lock(page);
     const Holder now = driver.holder(page);
     const bool went_bad =
@@ -178,16 +233,17 @@ void writeback(Driver& driver, u8 page) {
     if (now.frame == dirty.frame && went_bad)
         // After it was copied: nothing is lost after all.
         clear_holder(driver, page);
-    else if (now.frame == dirty.frame || has_fault(Mutant::mark_clean_without_holder_check))
+    else if (entered &&
+             (now.frame == dirty.frame || has_fault(Mutant::mark_clean_without_holder_check)))
         mark_clean(driver, page, dirty);
-    driver.unpin(dirty.frame);
-    driver.end_home_write(page);
-    driver.note_event(page);
+    end_home_write(driver, page, dirty.frame);
     driver.unlock(page);
 }
 
 // Frees the frame of a clean page.
 void evict(Driver& driver, u8 page) {
+    if (!driver.enter())
+        return;
     driver.lock(page);
     const Holder clean = driver.holder(page);
     if (clean.frame == none || clean.claim.state != TIERED_CLAIM_CLEAN)
@@ -224,19 +280,29 @@ void discard(Driver& driver, u8 page) {
     const u8 zeroes = driver.begin_write(page);
     driver.begin_home_write(page);
     driver.note_event(page);
-    if (clears_before_zeroing(driver, page))
-        clear_holder(driver, page);
     driver.unlock(page);
-
-    driver.disk_write(page, zeroes);
-    if (!has_fault(Mutant::discard_without_disk_flush))
-        driver.disk_flush();
-
+    if (driver.enter()) {
+        driver.lock(page);
+        if (clears_before_zeroing(driver, page))
+            clear_holder(driver, page);
+        driver.unlock(page);
+        driver.leave();
+    }
+    // What could not be withdrawn speaks again when the fast tier comes back.
+    const bool may_zero = !driver.gone() || has_fault(Mutant::gone_discards);
+    if (may_zero) {
+        driver.disk_write(page, zeroes);
+        if (!has_fault(Mutant::discard_without_disk_flush))
+            driver.disk_flush();
+    }
+    const bool withdraws = may_zero && driver.enter();
     driver.lock(page);
-    clear_holder(driver, page);
+    if (withdraws)
+        clear_holder(driver, page);
     driver.end_home_write(page);
     driver.note_event(page);
-    driver.acknowledge_durable(page, zeroes);
+    if (withdraws)
+        driver.acknowledge_durable(page, zeroes);
     driver.unlock(page);
 }
 
@@ -248,6 +314,8 @@ void retire_condemned(Driver& driver, const FrameList& list) {
 
 // Makes frames in limbo free again, or takes them out of use, on whichever CPU.
 void recycle(Driver& driver) {
+    if (!driver.enter())
+        return;
     const FrameList list = driver.take_limbo();
 
     if (has_fault(Mutant::retire_before_settle))
@@ -274,10 +342,13 @@ void clear_losers(Driver& driver, const Scan& scan) {
 // What is on media becomes the index. Shadows first: while the shadow of a winner is old, its loser
 // is all that would speak for the page if the winner's primary went bad.
 void load(Driver& driver) {
+    if (driver.load_superblocks() && !has_fault(Mutant::superblock_stays_behind))
+        driver.write_superblock(driver.pages_now());
     const Scan scan = driver.load_words();
 
     if (has_fault(Mutant::load_clears_losers_first))
         clear_losers(driver, scan);
+    driver.flush_words();
     driver.restore_shadows(scan);
     mark_lost(driver, scan);
     if (!has_fault(Mutant::load_clears_losers_first))
@@ -294,14 +365,36 @@ void open_after_crash(Driver& driver) {
 }
 
 // The volume is closed and opened again while the machine runs: words are read back as the caches
-// have them, durable or not.
+// have them, durable or not. Closing completes clears, unless the fast tier was unbound.
 void reopen(Driver& driver) {
     driver.begin_close();
     for (u8 page = 0; page < driver.bounds().stripes; page++)
-        if (!has_fault(Mutant::close_forgets_clears))
+        if (!has_fault(Mutant::close_forgets_clears) && !driver.gone())
             driver.settle_clear(page);
     driver.forget();
     load(driver);
+}
+
+// The volume gets its last page, while it is suspended. Both superblocks must know before there can
+// be a claim of that.
+void grow(Driver& driver) {
+    const unsigned pages = driver.bounds().pages;
+
+    driver.begin_close();
+    for (u8 page = 0; page < driver.bounds().stripes; page++)
+        driver.settle_clear(page);
+    driver.disk_flush();
+    if (has_fault(Mutant::grow_before_superblocks)) {
+        driver.set_volume_pages(pages);
+        driver.opened();
+    }
+    driver.write_superblock(pages);
+    if (!has_fault(Mutant::grow_in_one_superblock))
+        driver.write_superblock(pages);
+    if (has_fault(Mutant::grow_before_superblocks))
+        return;
+    driver.set_volume_pages(pages);
+    driver.opened();
 }
 
 // So that there is an end: a home takes no more bypassing writes before it is flushed.
@@ -364,6 +457,8 @@ void run_operation(Driver& driver, Op op, u8 page) {
         return open_after_crash(driver);
     case Op::reopen:
         return reopen(driver);
+    case Op::grow:
+        return grow(driver);
     }
 }
 
@@ -372,10 +467,17 @@ bool can_start(const State& state, Op op, u8 page) {
     const bool unlocked = state.stripe(page).locked_by == none;
     const tiered_claim claim = unpack(p.claim);
 
+    if (state.gone && op != Op::reopen &&
+        !(op == Op::bypass_write && has_fault(Mutant::gone_bypasses)))
+        return false;
+    if (page >= state.volume_pages)
+        return false;
     switch (op) {
     case Op::idle:
     case Op::open_after_crash:
         return false;
+    case Op::grow:
+        return state.volume_pages < state.bounds.pages && all_idle(state);
     case Op::reopen:
         return all_idle(state);
     case Op::write_fast:
@@ -384,7 +486,7 @@ bool can_start(const State& state, Op op, u8 page) {
         return p.holder == none && any_free(state);
     case Op::bypass_write:
         return unlocked && !p.home_busy && p.home.count <= most_unflushed &&
-               (p.holder == none || has_fault(Mutant::bypass_of_resident_page));
+               (p.holder == none || state.gone || has_fault(Mutant::bypass_of_resident_page));
     case Op::flush:
         return any_undurable(state);
     case Op::writeback:

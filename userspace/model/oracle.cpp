@@ -46,8 +46,8 @@ public:
     }
 
 private:
-    std::array<const Cell*, 2 * max_frames> cells_{};
-    std::array<u8, 2 * max_frames> at_{};
+    std::array<const Cell*, 2 * max_frames + 2> cells_{};
+    std::array<u8, 2 * max_frames + 2> at_{};
     unsigned count_ = 0;
 };
 
@@ -71,12 +71,15 @@ void for_each_image(const State& view, u8 unreadable, Next next) {
     for (u8 f = 0; f < view.bounds.frames; f++)
         if (!hidden(f) && may_be_wiped(view.frames[f].primary))
             shadow_at.at(f) = choice.add(view.frames[f].shadow);
+    const unsigned slots_at = choice.add(view.superblocks[0]);
+    choice.add(view.superblocks[1]);
     do {
         Image image;
         for (u8 f = 0; f < view.bounds.frames; f++) {
             image.primary.at(f) = hidden(f) ? packed_wiped : choice.value(f);
             image.shadow.at(f) = choice.value(shadow_at[f]);
         }
+        image.superblocks = {choice.value(slots_at), choice.value(slots_at + 1)};
         next(image);
     } while (choice.next());
 }
@@ -150,7 +153,14 @@ void check_claims(const State& view, const Image& image) {
     }
 }
 
-void check_image(const State& view, const Image& image) {
+void check_size(const State& view, const Image& image, const Loaded& loaded) {
+    if (!loaded.volume_pages)
+        refuse(view, image, "neither superblock can be believed");
+    if (view.grown && loaded.volume_pages < view.bounds.pages)
+        refuse(view, image, "the volume has grown and is small again");
+}
+
+void check_loaded(const State& view, const Image& image) {
     const Loaded loaded = load_image(view.bounds, image, ScanOrder::ascending);
     const Loaded backwards = load_image(view.bounds, image, ScanOrder::descending);
 
@@ -158,9 +168,23 @@ void check_image(const State& view, const Image& image) {
         refuse(view, image, "the load finds two claims that no crash may leave");
     if (loaded.pages != backwards.pages)
         refuse(view, image, "the load depends on the order of the scan");
+    check_size(view, image, loaded);
     check_claims(view, image);
-    for (unsigned p = 0; p < view.bounds.pages; p++)
+    for (unsigned p = 0; p < loaded.volume_pages; p++)
         check_page(view, image, loaded, p);
+}
+
+// As it is, and without either superblock. Not when the crash tore the other one: that would be two
+// faults at once.
+void check_image(const State& view, const Image& image) {
+    check_loaded(view, image);
+    for (unsigned slot = 0; slot < 2 && view.bounds.grows; slot++) {
+        Image unreadable = image;
+
+        unreadable.superblocks[slot] = torn;
+        if (image.superblocks[!slot] != torn)
+            check_loaded(view, unreadable);
+    }
 }
 
 // One primary word cannot be read: nothing old may be read in silence, with either order of the
@@ -169,7 +193,7 @@ void check_unreadable(const State& view, const Image& image) {
     for (const ScanOrder order : {ScanOrder::ascending, ScanOrder::descending}) {
         const Loaded loaded = load_image(view.bounds, image, order);
 
-        for (unsigned p = 0; p < view.bounds.pages; p++)
+        for (unsigned p = 0; p < loaded.volume_pages; p++)
             if (!is_lost(loaded, p))
                 check_page(view, image, loaded, p);
     }
@@ -194,7 +218,9 @@ void start_from(const State& view, unsigned page, State& restarted,
     }
     if (home.count > 1 && !all_promised(view.pages[page], page)) {
         chosen.reset(torn);
+        restarted.pages[page].promise.alone_torn = true;
         start_from(view, page + 1, restarted, next);
+        restarted.pages[page].promise.alone_torn = view.pages[page].promise.alone_torn;
     }
 }
 
@@ -206,7 +232,7 @@ void check_reads(const State& state) {
     for (unsigned p = 0; p < state.bounds.pages; p++) {
         const u8 value = state.visible(p);
 
-        if (value == failed && state.pages[p].promise.may_fail)
+        if (value == failed && (state.pages[p].promise.may_fail || state.gone))
             continue;
         if (!value_of_page(value, p) || !(state.pages[p].promise.now & bit(value_id(value))))
             throw Violation(fmt::format("page {} reads as {}", p,
@@ -224,6 +250,10 @@ State crash_view(const State& state) {
     view.damage = state.damage;
     view.damaged_frame = state.damaged_frame;
     view.noticed = state.noticed;
+    view.superblocks = state.superblocks;
+    for (Cell& slot : view.superblocks)
+        slot.pending = {};
+    view.grown = state.grown;
     for (unsigned f = 0; f < state.bounds.frames; f++) {
         const Frame& frame = state.frames[f];
 
@@ -240,13 +270,37 @@ State crash_view(const State& state) {
         view.pages[p].home.pending = {};
         view.pages[p].promise.after_crash = state.pages[p].promise.after_crash;
         view.pages[p].promise.may_fail = state.pages[p].promise.may_fail;
+        view.pages[p].promise.alone = state.pages[p].promise.alone;
+        view.pages[p].promise.alone_torn = state.pages[p].promise.alone_torn;
     }
     forget_unseen(view);
     return view;
 }
 
+namespace {
+
+// Whoever writes through may lose the fast tier at any moment, and the machine with it.
+void check_homes_alone(const State& view) {
+    for (unsigned p = 0; p < view.bounds.pages && view.bounds.through; p++) {
+        const Page& page = view.pages[p];
+
+        for (unsigned i = 0; i < page.home.count; i++) {
+            const u8 value = page.home.values[i];
+            const bool known = value_of_page(value, p) && page.promise.alone & bit(value_id(value));
+
+            if (!known && !(value == torn && page.promise.alone_torn))
+                throw Violation(fmt::format(
+                    "page {} is old on its disk alone, though a write through has ended", p));
+        }
+    }
+}
+
+} // namespace
+
 uint64_t check_crashes(const State& view) {
     uint64_t images = 0;
+
+    check_homes_alone(view);
 
     for_each_image(view, none, [&](const Image& image) {
         check_image(view, image);
@@ -277,6 +331,9 @@ State restart(const State& view, const Image& image) {
         for (Cell& half : frame.data)
             half.reset(holds_page(image.primary[f]) ? half.newest() : garbage);
     }
+    for (unsigned slot = 0; slot < restarted.superblocks.size(); slot++)
+        restarted.superblocks[slot].reset(image.superblocks[slot]);
+    restarted.volume_pages = static_cast<u8>(view.bounds.grows ? 0 : view.bounds.pages);
     restarted.crashed = false;
     restarted.opening = true;
     restarted.cpus[0].op = Op::open_after_crash;
@@ -343,6 +400,8 @@ void for_each_restart(const State& view, const std::function<void(const State&)>
         choice.add(view.frames[f].primary);
     for (unsigned f = 0; f < view.bounds.frames; f++)
         choice.add(view.frames[f].shadow);
+    const unsigned slots_at = choice.add(view.superblocks[0]);
+    choice.add(view.superblocks[1]);
     do {
         Image image;
 
@@ -350,6 +409,7 @@ void for_each_restart(const State& view, const std::function<void(const State&)>
             image.primary[f] = choice.value(f);
             image.shadow[f] = choice.value(view.bounds.frames + f);
         }
+        image.superblocks = {choice.value(slots_at), choice.value(slots_at + 1)};
         go_on_from(restart(view, image), next);
     } while (choice.next());
 }

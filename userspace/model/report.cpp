@@ -41,6 +41,8 @@ const char* operation_name(Op op) {
         return "open_after_crash";
     case Op::reopen:
         return "reopen";
+    case Op::grow:
+        return "grow";
     }
     return "?";
 }
@@ -94,6 +96,14 @@ std::string step_text(const TraceEntry& entry) {
         return "ACKNOWLEDGED: FLUSH";
     case Step::take_limbo:
         return "take the frames in limbo";
+    case Step::store_superblock:
+        return fmt::format("store half of superblock {}", entry.first);
+    case Step::write_superblock:
+        return fmt::format("superblock {} stands", entry.first);
+    case Step::set_volume_pages:
+        return "the volume has its last page";
+    case Step::flush_words:
+        return "flush all words";
     case Step::load_words:
         return "scan the words";
     case Step::forget:
@@ -140,6 +150,10 @@ std::string trace_text(const std::vector<TraceEntry>& trace) {
         }
         if (entry.step == Step::go_bad) {
             text += fmt::format("  -- the data of frame {} go bad --\n", entry.first);
+            continue;
+        }
+        if (entry.step == Step::unbound) {
+            text += "  -- the fast tier is unbound --\n";
             continue;
         }
         const std::string step = step_text(entry);

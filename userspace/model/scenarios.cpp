@@ -12,6 +12,7 @@ using Starts = std::array<Start, max_pages>;
 
 constexpr Starts none_resident{Start::absent, Start::absent};
 constexpr Starts dirty_and_clean{Start::dirty, Start::clean};
+constexpr Starts dirty_and_absent{Start::dirty, Start::absent};
 constexpr Starts both_dirty{Start::dirty, Start::dirty};
 
 constexpr Bounds shared_stripe{.cpus = 2, .pages = 2, .stripes = 1, .frames = 4};
@@ -30,6 +31,21 @@ Bounds with_cpus(Bounds bounds, unsigned cpus) {
 
 Bounds with_damage(Bounds bounds) {
     bounds.damage = true;
+    return bounds;
+}
+
+Bounds that_unbind(Bounds bounds) {
+    bounds.unbinds = true;
+    return bounds;
+}
+
+Bounds through(Bounds bounds) {
+    bounds.through = true;
+    return bounds;
+}
+
+Bounds that_grows(Bounds bounds) {
+    bounds.grows = true;
     return bounds;
 }
 
@@ -53,6 +69,11 @@ std::vector<Scenario> short_scenarios() {
         scenario("two-crashes", shared_stripe, dirty_and_clean, 4, 2),
         scenario("every-store", two_stripes, dirty_and_clean, 4, 1, Grain::fine),
         scenario("damage", with_damage(shared_stripe), dirty_and_clean, 3, 2),
+        scenario("one-page-unbound", that_unbind(one_page), both_dirty, any_number, any_number),
+        scenario("unbound", that_unbind(shared_stripe), dirty_and_clean, 3, 1),
+        scenario("one-page-through", through(one_page), both_dirty, any_number, any_number),
+        scenario("through", through(shared_stripe), dirty_and_clean, 3, 1),
+        scenario("grow", that_grows(two_stripes), dirty_and_absent, 4, 2),
     };
 }
 
@@ -71,6 +92,9 @@ std::vector<Scenario> deep_scenarios() {
         scenario("one-page-damage-every-store", with_damage(one_page), both_dirty, any_number,
                  any_number, Grain::fine),
         scenario("damage", with_damage(shared_stripe), dirty_and_clean, 5, 2),
+        scenario("unbound", that_unbind(two_stripes), dirty_and_clean, 5, 2),
+        scenario("through", through(two_stripes), dirty_and_clean, 5, 2),
+        scenario("grow", that_grows(shared_stripe), dirty_and_absent, 5, 2),
     };
 }
 

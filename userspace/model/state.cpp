@@ -3,6 +3,8 @@
 // state.
 #include "state.h"
 
+#include "mutants.h"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -74,6 +76,7 @@ void Promise::begin(u8 value) {
 
     before[id] = acknowledged;
     after_crash |= bit(id);
+    alone |= bit(id);
     now |= bit(id);
 }
 
@@ -87,6 +90,8 @@ void Promise::acknowledge(u8 value) {
 
 void Promise::make_durable(unsigned id) {
     after_crash = static_cast<Mask>(after_crash & ~before[id]);
+    alone = static_cast<Mask>(alone & ~before[id]);
+    alone_torn = false;
     undurable = static_cast<Mask>(undurable & ~bit(id));
     before[id] = 0;
 }
@@ -105,6 +110,11 @@ u8 State::visible(unsigned page) const {
     const tiered_claim_state claimed = unpack(p.claim).state;
     if (claimed == TIERED_CLAIM_LOST)
         return failed;
+    if (gone) {
+        const bool whole_at_home =
+            claimed == TIERED_CLAIM_CLEAN || has_fault(Mutant::gone_reads_dirty_from_home);
+        return whole_at_home ? p.home.newest() : failed;
+    }
     if (!is_damaged(Damage::data, p.holder))
         return frame_contents(frames[p.holder]);
     return claimed == TIERED_CLAIM_CLEAN ? p.home.newest() : failed;
@@ -159,6 +169,7 @@ void forget_unseen(State& state) {
 
         promise.after_crash &= keep;
         promise.now &= keep;
+        promise.alone &= keep;
         promise.acknowledged &= keep;
         promise.undurable &= keep;
         for (Mask& mask : promise.flushing)

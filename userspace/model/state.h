@@ -68,6 +68,8 @@ struct Cell {
     void fence(unsigned cpu); // sfence
 };
 
+using SlotImage = std::array<u8, 2>; // what the two superblocks are
+
 enum class FrameUse : u8 { free, used, limbo, settling, retired };
 
 // The one place of the medium that cannot be read any more. It stays so across crashes.
@@ -89,6 +91,8 @@ struct Promise {
     Mask acknowledged = 0; // writes that have ended
     Mask undurable = 0;    // ended, and waiting for a FLUSH
     bool may_fail = false; // what alone had the contents went bad: a read may answer EIO
+    Mask alone = 0;        // writes that the home may show without the fast tier (writing through)
+    bool alone_torn = false;            // or a write to it that a crash cut in two
     std::array<Mask, max_ids> before{}; // writes that had ended when this one started
     std::array<Mask, max_cpus>
         flushing{}; // of `undurable`, those that the FLUSH on this CPU answers for
@@ -131,6 +135,7 @@ enum class Op : u8 {
     meet_bad,
     open_after_crash,
     reopen,
+    grow,
 };
 
 // Where one CPU stands in its operation: how many steps it made and what it learnt in them. An
@@ -140,7 +145,9 @@ struct Cpu {
     Op op = Op::idle;
     u8 page = none;
     u8 steps = 0;
-    u8 waits_for_lock = none; // the page whose stripe the next step locks
+    u8 waits_for_lock = none;    // the page whose stripe the next step locks
+    bool waits_for_home = false; // and whose home must not be busy then
+    bool inside = false;         // uses the fast tier, which cannot go meanwhile
     u8 frames_count = 0;
     u8 values_count = 0;
     u8 claims_count = 0;
@@ -156,7 +163,10 @@ struct Bounds {
     unsigned pages = 2;
     unsigned stripes = 1;
     unsigned frames = 4;
-    bool damage = false; // whether the medium goes bad on the way
+    bool damage = false;  // whether the medium goes bad on the way
+    bool unbinds = false; // whether the fast tier goes and comes back on the way
+    bool through = false; // whether a write ends when its home has it
+    bool grows = false;   // whether the last page is beyond the end at first
 };
 
 struct State {
@@ -167,6 +177,12 @@ struct State {
     bool noticed = false; // what damaged data meant for their page has been made durable
     bool crashed = false; // what a crash sees: no DRAM
     bool opening = false; // after a crash, before the volume is open
+    bool gone = false;    // the fast tier was unbound under the volume
+    // of a volume that grows
+    std::array<Cell, 2> superblocks{};
+    u8 standing = 0;     // the superblock that the driver went by
+    u8 volume_pages = 0; // as it has them
+    bool grown = false;  // whoever made the volume grow was told that it has
     std::array<Frame, max_frames> frames{};
     std::array<Page, max_pages> pages{};
     std::array<Stripe, max_pages> stripes{};
