@@ -9,11 +9,13 @@ from pathlib import Path
 
 import images
 from images import kernels, module
+from images.host import digest, fingerprint
 
 from tests.breakage.faults import CHECKOUT, Fault, broken
 
 BUILD = CHECKOUT / "build" / "breakage"
 TREE = BUILD / "tree"
+CXX_ENDINGS = (".cpp", ".hpp", ".txt")
 FOLDERS = ("driver", "userspace", "qemu/powercut", "tests/powercut")
 
 
@@ -61,16 +63,29 @@ def _tierctl(log: Path) -> Path:
     return folder / "tierctl"
 
 
+def _key(fault: Fault, kernel: str) -> str:
+    """Of all that the result depends on."""
+    files = module.sources(CHECKOUT / "driver")
+    if not fault.in_driver:
+        files += sorted(path for path in (CHECKOUT / "userspace").rglob("*") if path.suffix in CXX_ENDINGS)
+    return digest(kernel, fault.file, fault.find, fault.replacement, fingerprint(files))
+
+
 def build(fault: Fault, kernel: str) -> Path:
     """The module or the command with the fault, without debug sections. Problem when it does not build."""
     built = BUILD / "built"
     built.mkdir(parents=True, exist_ok=True)
+    target, stamp = built / fault.name, built / f"{fault.name}.key"
+    key = _key(fault, kernel)
+    if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
+        return target
+    stamp.unlink(missing_ok=True)
     _prepare(fault)
     try:
         result = _module(kernel) if fault.in_driver else _tierctl(built / f"{fault.name}.log")
     except images.Problem as problem:
         raise Problem(str(problem)) from None
-    target = built / fault.name
     shutil.copy(result, target)
     subprocess.run(["strip", "--strip-debug", str(target)], check=True)
+    stamp.write_text(key, encoding="utf-8")
     return target
