@@ -63,9 +63,9 @@ def _verdict(case: ET.Element) -> Verdict:
         failure = case.find("error")
     if failure is None:
         return Verdict("passed", "")
-    outcome = next((p.get("value", "") for p in case.iter("property") if p.get("name") == "outcome"), "failed")
+    words = [p.get("value", "") for p in case.iter("property") if p.get("name") == "outcome"]
     lines = failure.get("message", "").strip().splitlines()
-    return Verdict(outcome, lines[0] if lines else "")
+    return Verdict(words[0] if words else "failed", lines[0] if lines else "")
 
 
 def _verdicts() -> dict[str, Verdict]:
@@ -101,6 +101,7 @@ def main() -> int:
         for fault in FAULTS:
             print(f"{fault.name:60} {fault.promise:10} {fault.test}")
         return 0
+    faults.sort(key=lambda fault: not fault.in_driver)  # what is alike is built in a row
     built = faults if options.whole else _build_all(faults, options.kernel)
     _run(built, options)
     wrong = _judge(faults, options.whole)

@@ -28,7 +28,7 @@ def _sources() -> list[Path]:
 
 
 def _prepare(fault: Fault) -> None:
-    """Make the copy what the checkout is now, but for the fault. What is the same stays, and is not built again."""
+    """Make the copy what the checkout is, but for the fault. What is the same is not built again."""
     wanted = set()
     for source in _sources():
         name = source.relative_to(CHECKOUT)

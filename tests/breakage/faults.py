@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Faults, each with the promise that it breaks (driver/README.md numbers them) and the quickest test that must go red.
+"""Faults, each with the promise that it breaks (driver/README.md numbers them) and the quickest test of it.
 
-What a power cut would show is broken by the model (userspace/model) and the campaign (tests/powercut) in their own
-lists; here stands what a running machine shows. A fault is of the kind that a change might bring: a check, a
+What a power cut would show is broken by the model (userspace/model) and the campaign (tests/powercut) in their
+own lists; here stands what a running machine shows. A fault is of the kind that a change might bring: a check, a
 step or a call is gone.
 """
 from __future__ import annotations
@@ -200,7 +200,8 @@ FAULTS = (
           "\tdm_table_event(active->table);\n", "",
           "events", _vm("fast_tier_gone", "state_changes_raise_events"), "timeout"),
     Fault("heat-counts-frames-at-rest", "driver/heat.c",
-          "\tif (tiered_frame_state(*word) == TIERED_CLAIM_FREE || tiered_frames_lookup(frames, page) != frame)\n",
+          "\tif (tiered_frame_state(*word) == TIERED_CLAIM_FREE || "
+          "tiered_frames_lookup(frames, page) != frame)\n",
           "\tif (tiered_frame_state(*word) == TIERED_CLAIM_FREE)\n",
           "seen", _vm("visibility", "heat_counts_pages_and_not_frames_at_rest")),
     Fault("heat-forgets-what-is-dirty", "driver/heat.c",

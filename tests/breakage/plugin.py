@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Beside the suite's own plugin: runs tests once for each fault that they are to notice, on the broken module or
-command."""
+"""Beside the suite's own plugin: runs a test once for each fault that it is to notice, with that planted."""
 from __future__ import annotations
 
 import contextlib
@@ -13,6 +12,7 @@ from qemu import VM, VMError
 
 from tests.breakage.faults import Fault, chosen
 from tests.harness import pool
+from tests.harness.hooks import hook
 
 FAULT = pytest.StashKey[Fault]()
 
@@ -20,12 +20,14 @@ FAULT = pytest.StashKey[Fault]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which faults, and where they were built."""
     parser.addoption("--faults", default="", help="names of the faults, with commas")
-    parser.addoption("--built", type=Path, default=None, help="folder of what was built with them; else none is planted")
+    text = "folder of what was built with them; without it none is planted"
+    parser.addoption("--built", type=Path, default=None, help=text)
 
 
 def _for_fault(item: pytest.Function, fault: Fault) -> pytest.Function:
     """The test once more, under the name of the fault."""
-    again: pytest.Function = pytest.Function.from_parent(
+    make: Any = pytest.Function.from_parent
+    again: pytest.Function = make(
         item.parent,
         name=fault.name,
         callspec=getattr(item, "callspec", None),
@@ -39,7 +41,7 @@ def _for_fault(item: pytest.Function, fault: Fault) -> pytest.Function:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """One test for each fault, in place of those that were named."""
-    known = {item.nodeid: item for item in items}
+    known = {item.nodeid: item for item in items if isinstance(item, pytest.Function)}
     faults = chosen(config.getoption("--faults").split(","))
     items[:] = [_for_fault(known[fault.test], fault) for fault in faults]
 
@@ -62,7 +64,7 @@ def _restore(vm: VM, fault: Fault) -> None:
             vm.run(f"test ! -e /root/whole || mv /root/whole {_place(vm, fault)}")
 
 
-@pytest.hookimpl(hookwrapper=True)
+@hook(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Function) -> Generator[None, Any, None]:
     """Plant the fault in the test's machine, or in those that the test makes for itself."""
     folder, fault = item.config.getoption("--built"), item.stash[FAULT]
@@ -71,11 +73,11 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, Any, None]:
         return
     built = folder / fault.name
     vm = item.funcargs.get("vm")
-    if vm is None:
+    if not isinstance(vm, VM):
         pool.on_boot = lambda booted: _plant(booted, fault, built)
     else:
         _plant(vm, fault, built)
     yield
     pool.on_boot = None
-    if vm is not None:
+    if isinstance(vm, VM):
         _restore(vm, fault)

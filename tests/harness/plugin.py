@@ -6,9 +6,9 @@ import contextlib
 import random
 import re
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import images
 import pytest
@@ -16,6 +16,7 @@ from qemu import VM, BootError, LostVM, UsageError, VMError, VMTimeout, accel, p
 from qemu.spec import Spec
 
 from tests.harness import gate, pool, settings, shapes, shards, skips, stamps
+from tests.harness.hooks import hook
 from tests.harness.settings import Settings
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -38,15 +39,6 @@ MARKERS = (
     "expects_log(regex, reason): lines of the kernel's log that the test provokes on purpose",
     "limit(seconds): how long the test may take, counted for KVM",
 )
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def _hook(**options: bool) -> Callable[[Function], Function]:
-    """pytest.hookimpl with a type, which it has not in every version."""
-    mark: Callable[[Function], Function] = pytest.hookimpl(**options)
-    return mark
 
 
 class TroubleInLog(Exception):
@@ -102,7 +94,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     )
 
 
-@_hook(trylast=True)  # after -k has chosen
+@hook(trylast=True)  # after -k has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put tests of one shape next to each other; leave out what an interrupted soak has done."""
     chosen = config.stash[SETTINGS]
@@ -156,7 +148,7 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], others: set[pyte
     items[:] = [item for item in items if item not in others]
 
 
-@_hook(hookwrapper=True)
+@hook(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, None]:
     """A module that skips itself as a whole skips tests that no list names."""
     outcome = yield
@@ -212,7 +204,7 @@ def _time_limit(item: pytest.Item) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@_hook(tryfirst=True)
+@hook(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     """Call the test within its time limit, then look at the kernel's log."""
     names = pyfuncitem._fixtureinfo.argnames
@@ -255,7 +247,7 @@ def _word(report: pytest.TestReport, error: BaseException | None) -> str:
     return "lost" if isinstance(error, (LostVM, BootError)) else "failed"
 
 
-@_hook(hookwrapper=True)
+@hook(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Name the outcome, refuse skips that are not listed, show the console of what failed."""
     outcome = yield
