@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.breakage.built import BUILD, Problem, build
 from tests.breakage.faults import CHECKOUT, FAULTS, Fault, chosen
 
-RESULTS = CHECKOUT / "build" / "test" / "vm.xml"
+RESULTS = BUILD / "vm.xml"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _build_all(faults: Sequence[Fault], kernel: str) -> list[Fault]:
 def _run(faults: Sequence[Fault], options: argparse.Namespace) -> None:
     """One run of the suite, so that tests of one shape share a machine."""
     words = [str(CHECKOUT / "tests" / "run"), "-p", "tests.breakage.plugin", "--seed", "1",
-             "--kernel", options.kernel, "--logs", str(BUILD / "vm"),
+             "--kernel", options.kernel, "--logs", str(BUILD / "vm"), f"--junitxml={RESULTS}",
              "--faults", ",".join(fault.name for fault in faults), *sorted({fault.test for fault in faults})]
     if not options.whole:
         words += ["--built", str(BUILD / "built")]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Faults, each with the promise that it breaks (driver/README.md numbers them) and the quickest test of it.
+"""Faults, each with the promise it breaks (driver/README.md numbers them) and the quickest test of it.
 
-What a power cut would show is broken by the model (userspace/model) and the campaign (tests/powercut) in their
-own lists; here stands what a running machine shows. A fault is of the kind that a change might bring: a check, a
-step or a call is gone.
+What a power cut would show is broken by the model (userspace/model) and the campaign (tests/powercut) in
+their own lists; here stands what a running machine shows. A fault is of the kind that a change might bring: a
+check, a step or a call is gone.
 """
 from __future__ import annotations
 
