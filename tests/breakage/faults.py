@@ -55,9 +55,6 @@ FAULTS = (
           "\treturn copy_frame_part(frames->fast, to, from, offset_bytes) &&\n",
           "\treturn true || copy_frame_part(frames->fast, to, from, offset_bytes) ||\n",
           "5", _vm("data_paths", "small_writes_and_reads_against_a_model")),
-    Fault("overwritten-page-goes-home-twice-at-once", "driver/frames.c",
-          "\t\tmarks = TIERED_FRAME_BEHIND;\n", "\t\tmarks = 0;\n",
-          "6", _vm("writeback", "overwritten_pages_go_home_in_order")),
     Fault("parked-write-gives-up-when-others-were-quicker", "driver/park.c",
           "\treturn READ_ONCE(writeback->vain_attempt) <= began || may_go_on(frames, page) || "
           "!needs_frame(frames, page);\n",

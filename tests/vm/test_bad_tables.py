@@ -248,7 +248,7 @@ def test_read_only(vm: VM) -> None:
     assert vm.run(f"blockdev --getro {v.path}").stdout.strip() == "1"
     for command in (
         f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct",
-        f"blkdiscard {v.path}",
+        f"blkdiscard -f {v.path}",
         "dmsetup message v0 0 flush",
         "tierctl flush v0",
     ):

@@ -39,7 +39,7 @@ def test_what_is_whole_on_the_disk_is_read_and_the_rest_is_an_error(vm: VM) -> N
     _fails(vm, _read(v, PAGES, 1))
     _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} count=1 {DIRECT}")
     _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} seek=4096 count=1 {DIRECT}")
-    assert vm.run(f"blkdiscard -l {PAGE} {v.path}", check=False).status
+    _fails(vm, f"blkdiscard -f -l {PAGE} {v.path}")
     assert v.state() == "degraded"
     mark = vm.log_mark()
     assert vm.run(f"tierctl flush {v.name}", check=False).status
