@@ -7,6 +7,7 @@ import sys
 
 from images import distribution, guest, kernels, module
 from images.host import Problem, cache_dir, digest
+from images.variants import VARIANTS
 
 
 def main() -> int:
@@ -15,6 +16,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     fetch = verbs.add_parser("fetch", help="fetch and make all that a VM needs")
     fetch.add_argument("--kernel", action="append", help="kernel to fetch; may be repeated (6.1 unless told)")
+    fetch.add_argument("--init", choices=sorted(VARIANTS), default="agent", help="what runs the guest")
     fetch.add_argument("--refresh", action="store_true", help="look for newer packages")
     for verb, text in (("module", "build the driver and print the module's path"),
                        ("overlay", "pack what the checkout built and print the archive's path")):
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             guest.refresh()
         for name in arguments.kernel or ["6.1"]:
             kernel = kernels.get(name, refresh=arguments.refresh)
-            guest.base(kernel)
+            guest.base(kernel, arguments.init)
             print(f"{kernel.name}: {kernel.release} ({kernel.version})")
     elif arguments.verb == "module":
         print(module.build(kernels.get(arguments.kernel)))

@@ -39,6 +39,7 @@ class Distribution:
     keyring: str
     host: tuple[str, ...]
     guest: tuple[str, ...]
+    systemd: tuple[str, ...]
     kernels: tuple[KernelSource, ...]
 
     def kernel(self, name: str) -> KernelSource:
@@ -88,7 +89,7 @@ def parse(os_release: str, data: str, arch: str) -> Distribution:
         for section in config.sections() if section.startswith(prefix))
     return Distribution(name, arch, config.get(name, "codename"), words(name, "suites"),
                         words(name, "components"), config.get(name, "keyring"), words(name, "host"),
-                        words(name, "guest"), kernels)
+                        words(name, "guest"), words(name, "systemd"), kernels)
 
 
 def host() -> Distribution:

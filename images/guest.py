@@ -9,37 +9,21 @@ from images import distribution, module, modules, unpack
 from images.apt import Apt
 from images.cpio import Archive
 from images.distribution import Distribution
-from images.host import (BUILD, cache_dir, digest, fingerprint, locked, make_directory, read_stamp,
+from images.host import (BUILD, CHECKOUT, cache_dir, digest, fingerprint, locked, make_directory, read_stamp,
                          remove_tree, run, say, write_file)
 from images.kernels import Kernel
+from images.variants import VARIANTS, Variant
 
 RECIPE = 1
 OVERLAY_RECIPE = 3
-# The modules of the initrd: those that the root image, the host's channels and the emulated devices need.
-MODULES = ("virtio_pci", "virtio_scsi", "sd_mod", "squashfs", "overlay", "virtio_console", "virtio_blk",
-           "virtio_rng", "9p", "9pnet_virtio", "nfit", "nd_pmem", "device_dax", "dm_mod")
-DROPPED = ("usr/share/doc", "usr/share/doc-base", "usr/share/man", "usr/share/info", "usr/share/locale",
-           "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion", "usr/share/zsh",
-           "usr/share/applications", "usr/share/pixmaps", "usr/share/icons", "usr/share/menu",
-           "usr/lib/systemd", "usr/lib/udev", "etc/init.d", "etc/systemd", "etc/modprobe.d",
-           "usr/lib/modprobe.d", "usr/lib/python3.11/test", "usr/lib/python3.12/test")
 FOLDERS = ("dev", "proc", "sys", "run", "tmp", "mnt/share", "mnt/lower", "root", "var/tmp", "var/log",
            "var/lib", "etc")
-FILES = {
-    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/false\n",
-    "etc/group": "root:x:0:\ndisk:x:6:\ntty:x:5:\nnogroup:x:65534:\n",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    "etc/hosts": "127.0.0.1 localhost tiered\n::1 localhost\n",
-    "etc/hostname": "tiered\n",
-    "etc/fstab": "",
-    "etc/profile": "PS1='vm# '\n",
-}
-# What maintainer scripts would have linked.
-LINKS = {"usr/bin/sh": "dash", "etc/mtab": "/proc/self/mounts", "usr/bin/awk": "gawk", "var/run": "/run",
-         "usr/bin/vi": "busybox", "usr/bin/less": "busybox"}
 
 # What the checkout builds for the guest, where it was built.
 PROGRAMS = (BUILD / "userspace" / "tierctl", BUILD / "userspace" / "powercut" / "powercut-mark")
+
+# What of the checkout a machine with systemd needs to open volumes when it boots.
+SYSTEM = CHECKOUT / "userspace" / "system"
 
 # The lists that modprobe reads and a further module changes.
 LISTS = ("modules.dep.bin", "modules.alias.bin", "modules.softdep")
@@ -52,56 +36,75 @@ class GuestImage:
     initrd: Path
 
 
-def base(kernel: Kernel) -> GuestImage:
-    """The guest's root image and initrd for a kernel; made when missing."""
+def image_folder(kernel: Kernel, init: str) -> Path:
+    """Where a kernel's image lies, or would lie, for a guest with this first process."""
+    return cache_dir() / "guest" / f"image-{kernel.name}{VARIANTS[init].suffix}"
+
+
+def _tree(variant: Variant) -> Path:
+    return cache_dir() / "guest" / f"tree{variant.suffix}"
+
+
+def base(kernel: Kernel, init: str = "agent") -> GuestImage:
+    """The guest's root image and initrd for a kernel and a first process; made when missing."""
     host = distribution.host()
-    tree = cache_dir() / "guest" / "tree"
-    tree_key = digest(RECIPE, host.name, host.arch, host.guest, DROPPED, FILES, LINKS)
-    directory = cache_dir() / "guest" / f"image-{kernel.name}"
-    packages = make_directory(tree, tree_key, lambda path: _fill_tree(host, path))["packages"]
-    key = digest(tree_key, packages, kernel.key, MODULES)
-    make_directory(directory, key, lambda path: _fill_image(kernel, tree, path))
+    variant = VARIANTS[init]
+    tree = _tree(variant)
+    tree_key = digest(RECIPE, host.name, host.arch, variant.packages(host), variant.dropped, variant.files,
+                      variant.links)
+    directory = image_folder(kernel, init)
+    packages = make_directory(tree, tree_key, lambda path: _fill_tree(host, variant, path))["packages"]
+    key = digest(tree_key, packages, kernel.key, variant.modules)
+    make_directory(directory, key, lambda path: _fill_image(kernel, variant, path))
     return GuestImage(directory / "root.squashfs", directory / "initrd.cpio")
 
 
 def versions() -> list[str]:
     """The newest packages of the user land, by the host's mirrors."""
+    return _versions(VARIANTS["agent"])
+
+
+def _versions(variant: Variant) -> list[str]:
     host = distribution.host()
     apt = Apt(host, host.suites)
     apt.update()
-    return apt.versions(host.guest)
+    return apt.versions(variant.packages(host))
 
 
 def refresh() -> None:
-    """Forget the guest's user land when there are newer packages, so that it is made anew."""
-    tree = cache_dir() / "guest" / "tree"
-    if read_stamp(tree).get("packages") != digest(versions()):
-        with locked("guest-tree"):
-            remove_tree(tree)
+    """Forget the guests' user lands when there are newer packages, so that they are made anew."""
+    for variant in VARIANTS.values():
+        tree = _tree(variant)
+        if tree.exists() and read_stamp(tree).get("packages") != digest(_versions(variant)):
+            with locked(f"guest-{tree.name}"):
+                remove_tree(tree)
 
 
-def _fill_tree(host: Distribution, root: Path) -> dict[str, str]:
+def _fill_tree(host: Distribution, variant: Variant, root: Path) -> dict[str, str]:
     apt = Apt(host, host.suites)
     apt.update()
-    archives = apt.closure(host.guest)
+    archives = apt.closure(variant.packages(host))
     say(f"unpacking the guest's user land ({len(archives)} packages)")
     unpack.unpack(archives, root)
-    for name in DROPPED:
+    for name in variant.dropped:
         remove_tree(root / name)
     for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
-    for name, text in FILES.items():
+    for name, text in variant.files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
-    for name, target in LINKS.items():
+    for name, target in variant.links.items():
         remove_tree(root / name)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(target)
     for archive in archives:
         archive.unlink()
     return {"packages": digest(sorted(path.name for path in archives))}
 
 
-def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:
-    say(f"packing the guest's root for kernel {kernel.name}")
+def _fill_image(kernel: Kernel, variant: Variant, directory: Path) -> dict[str, str]:
+    say(f"packing the guest's root for kernel {kernel.name}{variant.suffix}")
+    tree = _tree(variant)
     staging = directory / "staging"
     run(["cp", "-al", tree, staging])
     (staging / "stamp.json").unlink()
@@ -113,13 +116,14 @@ def _fill_image(kernel: Kernel, tree: Path, directory: Path) -> dict[str, str]:
     # Not compressed: an emulated processor unpacks slower than the host reads.
     run(["mksquashfs", staging, directory / "root.squashfs", "-all-root", "-noI", "-noD", "-noF", "-noX",
          "-no-xattrs", "-no-progress", "-quiet", "-mkfs-time", "0", "-all-time", "0"])
-    write_file(directory / "initrd.cpio", _initrd(kernel, tree))
+    write_file(directory / "initrd.cpio", _initrd(kernel, variant))
     remove_tree(staging)
     return {"release": kernel.release}
 
 
-def _initrd(kernel: Kernel, tree: Path) -> bytes:
+def _initrd(kernel: Kernel, variant: Variant) -> bytes:
     """What is needed to mount the root: busybox and some modules with their lists."""
+    tree = _tree(variant)
     archive = Archive()
     for name in ("dev", "proc", "sys", "root", "mnt", "tmp"):
         archive.folder(name)
@@ -128,7 +132,7 @@ def _initrd(kernel: Kernel, tree: Path) -> bytes:
     archive.copy(tree / "bin/busybox", "bin/busybox")
     archive.link("bin/sh", "busybox")
     place = f"lib/modules/{kernel.release}"
-    needs = modules.needs(kernel.modules, MODULES)
+    needs = modules.needs(kernel.modules, variant.modules)
     for path in needs:
         archive.copy(kernel.modules / path, f"{place}/{path}")
     lines = [" ".join([f"{path}:", *before]) + "\n" for path, before in needs.items()]
@@ -138,13 +142,16 @@ def _initrd(kernel: Kernel, tree: Path) -> bytes:
     return archive.bytes()
 
 
-def overlay(kernel: Kernel) -> Path:
-    """An archive to append to the initrd, with what the checkout built: the driver's module, and those of
-    PROGRAMS that are there. The initrd's init copies its /overlay over the root."""
+def overlay(kernel: Kernel, init: str = "agent") -> Path:
+    """An archive to append to the initrd, with what the checkout built: the driver's module, those of
+    PROGRAMS that are there and, for systemd, what SYSTEM installs. The initrd's init copies its /overlay over
+    the root."""
+    variant = VARIANTS[init]
     driver = module.build(kernel)
     programs = [path for path in PROGRAMS if path.is_file()]
-    parts = [driver, *programs]
-    directory = BUILD / "guest" / kernel.name
+    system = sorted(path for path in SYSTEM.rglob("*") if path.is_file()) if variant.systemd else []
+    parts = [driver, *programs, *system]
+    directory = BUILD / "guest" / f"{kernel.name}{variant.suffix}"
     target = directory / "overlay.cpio"
     key = digest(OVERLAY_RECIPE, kernel.key, fingerprint(parts))
     with locked(f"overlay-{digest(str(directory))}"):
@@ -155,6 +162,8 @@ def overlay(kernel: Kernel) -> Path:
             archive = Archive()
             for program in programs:
                 archive.copy(_stripped(program, scratch), f"overlay/usr/sbin/{program.name}")
+            if system:
+                _add_system(archive, scratch / "system")
             _add_module(archive, kernel, _stripped(driver, scratch), scratch)
             write_file(target, archive.bytes())
             remove_tree(scratch)
@@ -167,6 +176,18 @@ def _stripped(path: Path, scratch: Path) -> Path:
     copy = scratch / path.name
     run(["strip", "--strip-debug", "-o", copy, path])
     return copy
+
+
+def _add_system(archive: Archive, scratch: Path) -> None:
+    """Add units, udev's rules and hooks of the initramfs, installed as on any machine."""
+    run(["env", f"DESTDIR={scratch}", "cmake", "--install", BUILD / "userspace", "--prefix", "/usr",
+         "--component", "system"])
+    for path in sorted(scratch.rglob("*")):
+        name = f"overlay/{path.relative_to(scratch)}"
+        if path.is_symlink():
+            archive.link(name, str(path.readlink()))
+        elif path.is_file():
+            archive.copy(path, name)
 
 
 def _add_module(archive: Archive, kernel: Kernel, driver: Path, scratch: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from qemu.errors import UsageError
 from qemu.labels import empty_area
-from qemu.spec import Disk, Nvdimm, Spec
+from qemu.sizes import MIB
+from qemu.spec import Nvdimm, Spec
 
 RECORD = "machine.json"
+# What a guest with systemd may write to its root; sparse.
+KEPT_ROOT = 512 * MIB
 
 
 class State:
@@ -46,7 +49,9 @@ class State:
                 _make_nvdimm(self.path / f"nvdimm{number}.img", nvdimm)
         for number, disk in enumerate(spec.disks):
             if _is_new(known, f"disk{number}", str(disk.bytes), self.path):
-                _make_disk(self.path / f"disk{number}.img", disk)
+                _make_sparse(self.path / f"disk{number}.img", disk.bytes)
+        if spec.init == "systemd" and _is_new(known, "root", str(KEPT_ROOT), self.path):
+            _make_sparse(self.path / "root.img", KEPT_ROOT)
         temporary = record.with_suffix(".new")
         temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
         temporary.replace(record)
@@ -82,6 +87,6 @@ def _make_nvdimm(path: Path, nvdimm: Nvdimm) -> None:
         file.write(empty_area(nvdimm.label_size))
 
 
-def _make_disk(path: Path, disk: Disk) -> None:
+def _make_sparse(path: Path, size: int) -> None:
     with path.open("wb") as file:
-        file.truncate(disk.bytes)
+        file.truncate(size)

@@ -33,7 +33,7 @@ def build(spec: Spec, files: Files, accel: str, agent_fd: int, monitor_fd: int) 
         *_machine(spec, accel),
         *_boot(spec, files, accel),
         *_channels(files, agent_fd, monitor_fd),
-        *_root(files),
+        *_root(spec, files),
         *_nvdimms(spec, files),
         *_disks(spec, files),
         *_share(spec),
@@ -109,14 +109,18 @@ def _channels(files: Files, agent_fd: int, monitor_fd: int) -> Iterator[str]:
     yield from ("-mon", "chardev=monitor,mode=control")
 
 
-def _root(files: Files) -> Iterator[str]:
-    """The root image is a SCSI disk (/dev/sda), so that /dev/vda is the first --disk."""
+def _root(spec: Spec, files: Files) -> Iterator[str]:
+    """The root image is a SCSI disk (/dev/sda), so that /dev/vda is the first --disk; so is the one for what a
+    guest with systemd writes to its root; the image is the read-only one of them."""
     yield from ("-device", "virtio-scsi-pci")
     yield from ("-drive", _options("if=none,id=root,format=raw,readonly=on", {
         "file": files.root,
         "file.locking": "off",  # read-only and shared by all VMs
     }))
     yield from ("-device", "scsi-hd,drive=root")
+    if spec.init == "systemd":
+        yield from ("-drive", _options("if=none,id=kept,format=raw,cache=unsafe", {"file": files.kept_root}))
+        yield from ("-device", "scsi-hd,drive=kept")
 
 
 def _nvdimms(spec: Spec, files: Files) -> Iterator[str]:

@@ -13,6 +13,7 @@ import images
 from images import guest as guest_images
 from images import kernels
 from images.cpio import Archive
+from images.variants import VARIANTS
 
 from qemu import bzimage
 from qemu.errors import UsageError, VMError
@@ -22,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
 BUILD = HERE.parent / "build" / "qemu"
 MODULES = BUILD.parent / "module"
+AGENT_UNIT = "tiered-agent.service"
 COMPILE = ("-std=c++20", "-O2", "-static", "-s")
 
 
@@ -37,9 +39,9 @@ class BootFiles:
     module: Path | None
 
 
-def image_of(kernel: kernels.Kernel) -> Path | None:
+def image_of(kernel: kernels.Kernel, init: str = "agent") -> Path | None:
     """A kernel's root image when it has been made."""
-    path = images.cache_dir() / "guest" / f"image-{kernel.name}" / "root.squashfs"
+    path = guest_images.image_folder(kernel, init) / "root.squashfs"
     return path if path.exists() else None
 
 
@@ -48,8 +50,8 @@ def prepare(spec: Spec) -> BootFiles:
     if spec.kernel not in kernels.names():
         raise UsageError(f"--kernel {spec.kernel} is not known: give one of {', '.join(kernels.names())}.")
     kernel = kernels.get(spec.kernel)
-    base = guest_images.base(kernel)
-    overlay = guest_images.overlay(kernel)
+    base = guest_images.base(kernel, spec.init)
+    overlay = guest_images.overlay(kernel, spec.init)
     return BootFiles(bzimage.bootable(kernel.vmlinuz, images.cache_dir() / "vmlinux"), base.root,
                      (base.initrd, overlay), kernel.release, kernel.version,
                      _existing(kernel.build / "vmlinux"), _existing(MODULES / kernel.name / "dm-tiered.ko"))
@@ -83,8 +85,10 @@ def configuration(spec: Spec) -> str:
     """The machine as the guest's init needs to know it: a file of shell variables."""
     sizes = " ".join(str(nvdimm.namespace) for nvdimm in spec.nvdimms)
     # Loading is a third of a boot's time under emulation, so what only a shared folder needs waits for one.
-    modules = " ".join(name for name in guest_images.MODULES if spec.share or not name.startswith("9p"))
-    return f"MODULES='{modules}'\nNVDIMMS='{sizes}'\nSHARE={int(spec.share is not None)}\n"
+    modules = " ".join(name for name in VARIANTS[spec.init].modules
+                       if spec.share or not name.startswith("9p"))
+    return (f"MODULES='{modules}'\nNVDIMMS='{sizes}'\nSHARE={int(spec.share is not None)}\n"
+            f"SYSTEMD={int(spec.init == 'systemd')}\n")
 
 
 def write_initrd(spec: Spec, boot: BootFiles, target: Path) -> None:
@@ -94,6 +98,10 @@ def write_initrd(spec: Spec, boot: BootFiles, target: Path) -> None:
     own.copy(GUEST / "namespaces", "namespaces")
     own.copy(agent(), "agent")
     own.file("machine.conf", configuration(spec).encode())
+    if spec.init == "systemd":
+        own.copy(GUEST / AGENT_UNIT, f"overlay/etc/systemd/system/{AGENT_UNIT}")
+        for reason in ("multi-user", "emergency"):
+            own.link(f"overlay/etc/systemd/system/{reason}.target.wants/{AGENT_UNIT}", f"../{AGENT_UNIT}")
     with target.open("wb") as file:
         for part in boot.initrds:
             file.write(part.read_bytes())

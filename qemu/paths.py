@@ -22,3 +22,8 @@ class Files:
     def disk(self, number: int) -> Path:
         """The file behind a disk."""
         return self.state / f"disk{number}.img"
+
+    @property
+    def kept_root(self) -> Path:
+        """The file behind the disk on which a guest with systemd keeps what it writes to its root."""
+        return self.state / "root.img"

@@ -132,8 +132,6 @@ class Spec:
             raise UsageError("--icount counts the instructions of one processor: add --smp 1.")
         if self.icount and self.accel == "kvm":
             raise UsageError("--icount needs the emulator, not KVM: leave out --accel kvm.")
-        if self.init == "systemd":
-            raise UsageError("--init systemd cannot be: the guest's image holds no systemd. Leave it out.")
         if self.powercut:
             self._check_powercut()
         if self.share is not None and not self.share.is_dir():

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The guest's first process after the root is assembled: runs the commands that the host sends over
-// one virtio-serial port, streams their output back in frames, reaps orphans, and powers the
-// machine off.
+// The guest's first process after the root is assembled, or a service of systemd: runs the commands
+// that the host sends over one virtio-serial port, streams their output back in frames, reaps
+// orphans, and powers the machine off.
 //
 // Frame: u8 type, 3 zero bytes, u32 id, u32 length (little endian), then the payload.
 // qemu/channel.py is the other end. Nothing here has a time limit: the host alone decides how long
@@ -73,7 +73,7 @@ std::vector<int> leftovers;
 
 [[noreturn]] void die(const char* what) {
     std::fprintf(stderr, "agent: %s: %s\n", what, std::strerror(errno));
-    std::exit(1); // as process 1 this panics the kernel, so the host sees a lost VM
+    std::exit(1); // panics the kernel, or ends the machine by the unit: the host sees a lost VM
 }
 
 void write_all(int fd, const char* data, size_t size) {
@@ -306,6 +306,18 @@ std::vector<std::string> mount_points() {
     return points;
 }
 
+bool is_first_process() {
+    return getpid() == 1;
+}
+
+// Units end in their order, this service among them.
+void ask_systemd_to_power_off() {
+    if (fork() == 0) {
+        execlp("systemctl", "systemctl", "poweroff", "--no-block", nullptr);
+        _exit(127);
+    }
+}
+
 [[noreturn]] void power_off() {
     kill(-1, SIGTERM);
     // Processes that heed SIGTERM get a moment for it, for as long as any is left.
@@ -361,6 +373,8 @@ void handle(Frame frame) {
         start(frame.id, frame.payload);
     else if (type == ToGuest::dump)
         dump_tasks();
+    else if (type == ToGuest::poweroff && !is_first_process())
+        ask_systemd_to_power_off();
     else if (type == ToGuest::poweroff)
         power_off();
     else if (found == commands.end())
@@ -474,8 +488,10 @@ int main() {
         die(path.c_str());
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("HOME", "/root", 1);
-    // No udev runs here: without this libdevmapper leaves the nodes in /dev/mapper to it.
-    setenv("DM_DISABLE_UDEV", "1", 1);
+    // Without systemd no udev runs: but for this libdevmapper would leave the nodes in /dev/mapper
+    // to it.
+    if (is_first_process())
+        setenv("DM_DISABLE_UDEV", "1", 1);
     send(ToHost::ready, 0);
     for (;;)
         serve(signals);
