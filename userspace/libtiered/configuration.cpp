@@ -151,7 +151,8 @@ configuration read_configuration(const std::string& folder) {
     for (const fs::path& file : files_in(folder)) {
         try {
             configured_volume volume = configuration_from_file(file);
-            const auto first = std::ranges::find(read.volumes, volume.name, &configured_volume::name);
+            const auto first =
+                std::ranges::find(read.volumes, volume.name, &configured_volume::name);
             if (first != read.volumes.end())
                 fail("{} is about the volume '{}', as is {}; remove one of the two", volume.path,
                      volume.name, first->path);

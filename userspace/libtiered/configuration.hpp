@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// /etc/tiered.d: which volumes this machine opens by itself, and how; tiered.d(5) is its description.
+// /etc/tiered.d: which volumes this machine opens by itself, and how; tiered.d(5) is its
+// description.
 #pragma once
 
 #include <chrono>

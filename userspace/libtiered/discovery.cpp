@@ -12,22 +12,9 @@ namespace tiered {
 
 namespace {
 
-bool can_be_fast_tier(const block_device& device) {
-    return device.kernel_name.starts_with("pmem") && !device.partition && device.dax;
-}
-
 bool can_be_capacity_tier(const block_device& device, const sought_disk& sought) {
     return device.size_sectors >= sought.tier.size_sectors &&
            device.dev_path() != sought.fast_path && !device.dm_uuid.starts_with(dm_uuid_prefix);
-}
-
-std::string fs_uuid_of(const block_device& device) {
-    try {
-        const auto found = find_signature(device.dev_path());
-        return found ? found->uuid : "";
-    } catch (const error&) {
-        return {}; // a disk that cannot be read is recognised by nothing
-    }
 }
 
 std::string described(const tier_identity& tier) {
@@ -39,7 +26,29 @@ std::string described(const tier_identity& tier) {
     return text;
 }
 
+std::vector<capacity_candidate> capacity_candidates(const sought_disk& sought) {
+    std::vector<capacity_candidate> candidates;
+    for (const block_device& device : all_block_devices())
+        if (can_be_capacity_tier(device, sought))
+            candidates.push_back(
+                {device.dev_path(), device.size_sectors, device.serial, file_system_uuid(device)});
+    return candidates;
+}
+
 } // namespace
+
+bool can_be_fast_tier(const block_device& device) {
+    return device.kernel_name.starts_with("pmem") && !device.partition && device.dax;
+}
+
+std::string file_system_uuid(const block_device& device) {
+    try {
+        const auto found = find_signature(device.dev_path());
+        return found ? found->uuid : "";
+    } catch (const error&) {
+        return {}; // a disk that cannot be read is recognised by nothing
+    }
+}
 
 scan_result scan_fast_tiers() {
     scan_result result;
@@ -114,12 +123,13 @@ std::string choose_capacity(const sought_disk& sought,
 }
 
 std::string find_capacity(const sought_disk& sought) {
-    std::vector<capacity_candidate> candidates;
-    for (const block_device& device : all_block_devices())
-        if (can_be_capacity_tier(device, sought))
-            candidates.push_back(
-                {device.dev_path(), device.size_sectors, device.serial, fs_uuid_of(device)});
-    return choose_capacity(sought, candidates);
+    return choose_capacity(sought, capacity_candidates(sought));
+}
+
+bool capacity_is_present(const sought_disk& sought) {
+    return std::ranges::any_of(capacity_candidates(sought), [&](const capacity_candidate& one) {
+        return is_capacity_tier(sought.tier, one);
+    });
 }
 
 void require_capacity_path(const sought_disk& sought, const std::string& path) {

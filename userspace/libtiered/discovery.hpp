@@ -21,6 +21,12 @@ struct scan_result {
     std::vector<std::string> complaints; ///< sentences about devices that could not be read
 };
 
+/// True for persistent memory in fsdax mode.
+bool can_be_fast_tier(const block_device& device);
+
+/// The UUID of the file system on a device; empty when there is none or it cannot be read.
+std::string file_system_uuid(const block_device& device);
+
 /// Reads the superblocks of every pmem device in fsdax mode.
 scan_result scan_fast_tiers();
 
@@ -63,6 +69,9 @@ std::string choose_capacity(const sought_disk& sought,
 
 /// The path of the disk among those of the machine.
 std::string find_capacity(const sought_disk& sought);
+
+/// Whether find_capacity() would have a disk to choose.
+bool capacity_is_present(const sought_disk& sought);
 
 /// Throws unless the disk `path`, named by the user, is not smaller than recorded and has the
 /// serial number. The driver looks at its contents.

@@ -169,4 +169,20 @@ std::optional<volume_record> record_store::find_name(const std::string& name) co
     return newest;
 }
 
+std::vector<volume_record> record_store::all() const {
+    std::vector<volume_record> records;
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, none)) {
+        if (entry.path().extension() != ".json")
+            continue;
+        try {
+            if (const auto text = read_text_file(entry.path()))
+                records.push_back(record_from_text(*text, entry.path()));
+        } catch (const error&) {
+            continue; // whoever asks for that volume is told
+        }
+    }
+    return records;
+}
+
 } // namespace tiered

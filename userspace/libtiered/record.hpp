@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tiered {
 
@@ -53,6 +54,8 @@ public:
     std::optional<volume_record> find_uuid(const std::string& uuid) const;
     /// The newest one of that name.
     std::optional<volume_record> find_name(const std::string& name) const;
+    /// Every record that can be read.
+    std::vector<volume_record> all() const;
 
 private:
     std::string path_of(const std::string& uuid) const;

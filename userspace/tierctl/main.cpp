@@ -37,8 +37,12 @@ int parse_and_run(int argc, char** argv, bool is_check) {
     add_check(app, chosen);
     add_flush(app, chosen);
     add_heat(app, chosen);
+    add_recognise(app, chosen);
     add_sim(app, chosen);
     add_why(app, chosen);
+    add_boot_units(app, chosen);
+    add_note_open(app, chosen);
+    add_completion(app, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& help) {

@@ -6,7 +6,9 @@
 #include "error.hpp"
 #include "kernel_log.hpp"
 #include "open_alone.hpp"
+#include "open_configured.hpp"
 #include "open_volumes.hpp"
+#include "opening.hpp"
 #include "process.hpp"
 #include "records.hpp"
 #include "verbs.hpp"
@@ -20,15 +22,6 @@ namespace tierctl {
 namespace {
 
 using namespace tiered;
-
-struct open_options {
-    std::string name;
-    std::string capacity;
-    bool read_only = false;
-    bool writethrough = false;
-    bool without_fast = false;
-    bool accept_loss = false;
-};
 
 void load_module() {
     if (!std::filesystem::exists("/sys/module/dm_tiered")) {
@@ -91,7 +84,7 @@ void create_volume(const superblock& sb, const std::string& parameters, bool rea
     create_volume(sb.name(), sb.uuid(), sb.volume_sectors(), parameters, read_only);
 }
 
-int open_alone(const open_options& options) {
+void open_alone(const open_options& options) {
     const auto record = record_store().find_name(options.name);
     const alone_access access = require_may_open_alone(record, {.name = options.name,
                                                                 .wanted = options.without_fast,
@@ -108,7 +101,6 @@ int open_alone(const open_options& options) {
                   read_only);
     fmt::print("opened /dev/mapper/{}{}: {} on {}, without its fast tier\n", options.name,
                read_only ? " for reading" : "", size_text(record->volume_sectors * 512), capacity);
-    return 0;
 }
 
 /// Recorded first: a crash in between must not leave a record that promises too much.
@@ -137,7 +129,7 @@ void settle_writethrough(const std::string& name) {
             count_text(dirty), name);
 }
 
-int open_volume_found(const open_options& options, const found_volume& volume) {
+void open_volume_found(const open_options& options, const found_volume& volume) {
     if (options.without_fast)
         fail("the fast tier of the volume '{}' is here, on {}; leave --without-fast away",
              options.name, volume.fast_path);
@@ -161,16 +153,6 @@ int open_volume_found(const open_options& options, const found_volume& volume) {
                size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
     if (options.writethrough && !options.read_only)
         settle_writethrough(options.name);
-    return 0;
-}
-
-int open(const open_options& options) {
-    require_root("open");
-    require_volume_name(options.name);
-    load_module();
-    require_not_open(options.name);
-    const auto volume = find_volume(options.name);
-    return volume ? open_volume_found(options, *volume) : open_alone(options);
 }
 
 void require_unused(const dm_device& device) {
@@ -207,7 +189,20 @@ void count_and_remove(const std::string& name) {
     }
 }
 
-int close(const std::string& name) {
+} // namespace
+
+void open_volume_named(const open_options& options) {
+    require_root("open");
+    require_volume_name(options.name);
+    load_module();
+    require_not_open(options.name);
+    if (const auto volume = find_volume(options.name))
+        open_volume_found(options, *volume);
+    else
+        open_alone(options);
+}
+
+void close_volume_named(const std::string& name) {
     require_root("close");
     const auto device = find_dm_device(name);
     if (!device)
@@ -217,33 +212,87 @@ int close(const std::string& name) {
     require_unused(*device);
     count_and_remove(name);
     fmt::print("closed the volume '{}'\n", name);
+}
+
+namespace {
+
+struct open_request {
+    open_options one;
+    bool all = false;
+    bool configured = false;
+};
+
+int open(const open_request& request) {
+    if (request.all)
+        return open_all_configured();
+    if (request.configured)
+        return open_as_configured(request.one.name);
+    open_volume_named(request.one);
     return 0;
+}
+
+struct close_request {
+    std::string name;
+    bool all = false;
+};
+
+int close(const close_request& request) {
+    if (request.all)
+        return close_all();
+    close_volume_named(request.name);
+    return 0;
+}
+
+/// One volume or all of them: a verb needs to be told which.
+void name_or_all(CLI::App* verb, std::string& name, bool& all, const char* meaning_of_all) {
+    verb->add_option("NAME", name, "Name of the volume")
+        ->excludes(verb->add_flag("--all", all, meaning_of_all));
+}
+
+void require_name_or_all(const std::string& name, bool all) {
+    if (name.empty() && !all)
+        throw CLI::RequiredError("NAME or --all");
 }
 
 } // namespace
 
 void add_open(CLI::App& app, action& chosen) {
-    auto options = std::make_shared<open_options>();
+    auto request = std::make_shared<open_request>();
+    open_options& one = request->one;
     CLI::App* verb = app.add_subcommand("open", "Find a volume by its name and make it usable");
-    verb->add_option("NAME", options->name, "Name of the volume")->required();
-    verb->add_flag("--read-only", options->read_only, "Allow no writes");
-    verb->add_flag("--writethrough", options->writethrough,
-                   "A write ends when its home has it: the fast tier may be lost at any moment");
-    verb->add_flag("--without-fast", options->without_fast,
-                   "The fast tier is missing: open the disk alone");
-    verb->add_flag("--accept-loss", options->accept_loss,
-                   "With --without-fast: read the disk although it lacks the newest contents")
-        ->needs("--without-fast");
-    verb->add_option("--capacity", options->capacity,
-                     "The volume's disk, where it cannot be found without doubt");
-    verb->callback([options, &chosen] { chosen = [options] { return open(*options); }; });
+    name_or_all(verb, one.name, request->all,
+                "Every volume that /etc/tiered.d says to open, waiting for its devices");
+    CLI::Option* configured = verb->add_flag("--configured", request->configured,
+                                             "As its file in /etc/tiered.d says, waiting for its "
+                                             "devices");
+    const std::vector<CLI::Option*> by_hand{
+        verb->add_flag("--read-only", one.read_only, "Allow no writes"),
+        verb->add_flag(
+            "--writethrough", one.writethrough,
+            "A write ends when its home has it: the fast tier may be lost at any moment"),
+        verb->add_flag("--without-fast", one.without_fast,
+                       "The fast tier is missing: open the disk alone"),
+        verb->add_flag("--accept-loss", one.accept_loss,
+                       "With --without-fast: read the disk although it lacks the newest contents")
+            ->needs("--without-fast"),
+        verb->add_option("--capacity", one.capacity,
+                         "The volume's disk, where it cannot be found without doubt")};
+    for (CLI::Option* option : by_hand)
+        option->excludes("--all")->excludes(configured);
+    verb->callback([request, &chosen] {
+        require_name_or_all(request->one.name, request->all);
+        chosen = [request] { return open(*request); };
+    });
 }
 
 void add_close(CLI::App& app, action& chosen) {
-    auto name = std::make_shared<std::string>();
+    auto request = std::make_shared<close_request>();
     CLI::App* verb = app.add_subcommand("close", "End the use of a volume");
-    verb->add_option("NAME", *name, "Name of the volume")->required();
-    verb->callback([name, &chosen] { chosen = [name] { return close(*name); }; });
+    name_or_all(verb, request->name, request->all, "Every open volume that nobody uses");
+    verb->callback([request, &chosen] {
+        require_name_or_all(request->name, request->all);
+        chosen = [request] { return close(*request); };
+    });
 }
 
 } // namespace tierctl

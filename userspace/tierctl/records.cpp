@@ -3,7 +3,9 @@
 #include "records.hpp"
 
 #include "error.hpp"
+#include "open_volumes.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace tierctl {
@@ -63,6 +65,22 @@ void note_written_through(const std::string& uuid) {
 
 void note_close(const std::string& uuid, std::uint64_t missing_pages) {
     update(uuid, missing_pages ? homes_state::lacking : homes_state::whole, missing_pages);
+}
+
+void note_found_open(const dm_device& device) {
+    const open_volume volume = describe(device);
+    // Without its fast tier the volume has no UUID to be known by; read-only it changes nothing.
+    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || volume.uuid.empty())
+        return;
+    const auto record = record_store().find_uuid(volume.uuid);
+    const std::vector<std::string> words = split_words(device.table);
+    const bool writes_through = std::ranges::find(words, "writethrough") != words.end();
+    if (record && (record->homes == homes_state::in_use ||
+                   (record->homes == homes_state::writethrough && writes_through)))
+        return;
+    file_storage fast(volume.fast_path, file_storage::access::read_only);
+    if (const superblock_search found = find_superblock(fast); found.chosen)
+        record_store().keep(record_of(*found.chosen, volume.fast_path, homes_state::in_use));
 }
 
 void note_alone(volume_record record) {

@@ -23,6 +23,10 @@ void note_written_through(const std::string& uuid);
 /// The volume was closed with this many pages only in its fast tier.
 void note_close(const std::string& uuid, std::uint64_t missing_pages);
 
+/// The volume was found open, perhaps by dmsetup alone: a record that says otherwise says the truth
+/// from now on. One that is right already stays.
+void note_found_open(const tiered::dm_device& device);
+
 /// The disk is about to be opened for writing without its fast tier.
 void note_alone(tiered::volume_record record);
 

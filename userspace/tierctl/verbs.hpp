@@ -19,7 +19,14 @@ void add_check(CLI::App& app, action& chosen);
 void add_flush(CLI::App& app, action& chosen);
 void add_heat(CLI::App& app, action& chosen);
 void add_sim(CLI::App& app, action& chosen);
+void add_recognise(CLI::App& app, action& chosen);
 void add_why(CLI::App& app, action& chosen);
+
+/// For the machine's own use, and so not in the help: what udev's rules and units call, and the
+/// completion of shells.
+void add_boot_units(CLI::App& app, action& chosen);
+void add_note_open(CLI::App& app, action& chosen);
+void add_completion(CLI::App& app, action& chosen);
 
 /// Exit statuses of check; every other verb exits 0, 1 (failed) or 2 (wrong usage).
 inline constexpr int check_clean = 0;
