@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl open and close.
+#include "open_close.hpp"
+
 #include "block_device.hpp"
 #include "discovery.hpp"
 #include "dm.hpp"
@@ -8,7 +10,6 @@
 #include "open_alone.hpp"
 #include "open_configured.hpp"
 #include "open_volumes.hpp"
-#include "opening.hpp"
 #include "process.hpp"
 #include "records.hpp"
 #include "verbs.hpp"
@@ -191,7 +192,7 @@ void count_and_remove(const std::string& name) {
 
 } // namespace
 
-void open_volume_named(const open_options& options) {
+void open_by_name(const open_options& options) {
     require_root("open");
     require_volume_name(options.name);
     load_module();
@@ -202,8 +203,7 @@ void open_volume_named(const open_options& options) {
         open_alone(options);
 }
 
-void close_volume_named(const std::string& name) {
-    require_root("close");
+void close_volume(const std::string& name) {
     const auto device = find_dm_device(name);
     if (!device)
         fail("the volume '{}' is not open", name);
@@ -227,7 +227,7 @@ int open(const open_request& request) {
         return open_all_configured();
     if (request.configured)
         return open_as_configured(request.one.name);
-    open_volume_named(request.one);
+    open_by_name(request.one);
     return 0;
 }
 
@@ -239,7 +239,8 @@ struct close_request {
 int close(const close_request& request) {
     if (request.all)
         return close_all();
-    close_volume_named(request.name);
+    require_root("close");
+    close_volume(request.name);
     return 0;
 }
 

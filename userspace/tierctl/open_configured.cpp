@@ -7,7 +7,7 @@
 #include "discovery.hpp"
 #include "dm.hpp"
 #include "error.hpp"
-#include "opening.hpp"
+#include "open_close.hpp"
 #include "verbs.hpp"
 
 #include <chrono>
@@ -52,7 +52,7 @@ void open_one(const configured_volume& wanted, steady::time_point since) {
     if (const auto device = find_dm_device(wanted.name); device && device->is_volume())
         return;
     await_tiers(wanted, since);
-    open_volume_named(options_of(wanted));
+    open_by_name(options_of(wanted));
 }
 
 /// Does it, and says what went wrong; true when all went well.
@@ -91,7 +91,7 @@ int close_all() {
     require_root("close --all");
     bool all_well = true;
     for (const dm_device& device : open_dm_volumes())
-        all_well &= tried([&] { close_volume_named(device.name); });
+        all_well &= tried([&] { close_volume(device.name); });
     return all_well ? 0 : 1;
 }
 

@@ -16,9 +16,9 @@ struct open_options {
 };
 
 /// Throws a sentence when the volume cannot be opened.
-void open_volume_named(const open_options& options);
+void open_by_name(const open_options& options);
 
 /// Throws a sentence when the volume cannot be closed.
-void close_volume_named(const std::string& name);
+void close_volume(const std::string& name);
 
 } // namespace tierctl
