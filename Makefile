@@ -21,7 +21,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: breakage check check-userspace check-python check-style clean
+.PHONY: breakage deb check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -31,6 +31,7 @@ help:
 	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none)'
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
+	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
 	@echo 'make vm-shell  a shell in a virtual machine with the module loaded'
 	@echo 'make clean     remove build/'
 
@@ -101,6 +102,12 @@ check-python: setup
 
 check-style: setup
 	@ci/style
+
+# Its own packages of the host are installed only here.
+deb: setup
+	@ci/setup deb
+	@JOBS=$(JOBS) ci/deb
+	@tests/deb/try build/deb
 
 clean:
 	rm -rf $(BUILD)

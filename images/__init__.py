@@ -2,6 +2,6 @@
 """Kernels, the driver's module and guest images, made from distribution packages without root."""
 from __future__ import annotations
 
-from images.host import Problem, cache_dir
+from images.host import BUILD, Problem, cache_dir
 
-__all__ = ["Problem", "cache_dir"]
+__all__ = ["BUILD", "Problem", "cache_dir"]

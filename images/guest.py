@@ -143,14 +143,14 @@ def _initrd(kernel: Kernel, variant: Variant) -> bytes:
 
 
 def overlay(kernel: Kernel, init: str = "agent") -> Path:
-    """An archive to append to the initrd, with what the checkout built: the driver's module, those of
-    PROGRAMS that are there and, for systemd, what SYSTEM installs. The initrd's init copies its /overlay over
-    the root."""
+    """An archive to append to the initrd, with what the checkout built: the driver's module (where its source
+    is, as in an installed testbed it is not), those of PROGRAMS that are there and, for systemd, what SYSTEM
+    installs. The initrd's init copies its /overlay over the root."""
     variant = VARIANTS[init]
-    driver = module.build(kernel)
+    drivers = [module.build(kernel)] if module.SOURCE.is_dir() else []
     programs = [path for path in PROGRAMS if path.is_file()]
     system = sorted(path for path in SYSTEM.rglob("*") if path.is_file()) if variant.systemd else []
-    parts = [driver, *programs, *system]
+    parts = [*drivers, *programs, *system]
     directory = BUILD / "guest" / f"{kernel.name}{variant.suffix}"
     target = directory / "overlay.cpio"
     key = digest(OVERLAY_RECIPE, kernel.key, fingerprint(parts))
@@ -164,7 +164,8 @@ def overlay(kernel: Kernel, init: str = "agent") -> Path:
                 archive.copy(_stripped(program, scratch), f"overlay/usr/sbin/{program.name}")
             if system:
                 _add_system(archive, scratch / "system")
-            _add_module(archive, kernel, _stripped(driver, scratch), scratch)
+            for driver in drivers:
+                _add_module(archive, kernel, _stripped(driver, scratch), scratch)
             write_file(target, archive.bytes())
             remove_tree(scratch)
             write_file(directory / "stamp.json", f'{{"key": "{key}"}}\n')

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-BUILD = CHECKOUT / "build"
+# Where things are made; elsewhere when this is no checkout that may be written but an installed package.
+BUILD = Path(os.environ.get("TIERED_BUILD", CHECKOUT / "build")).absolute()
 
 
 class Problem(Exception):

@@ -12,11 +12,12 @@ from images.host import (BUILD, CHECKOUT, Problem, digest, fingerprint, locked, 
 from images.kernels import Kernel
 
 MODULE = "dm-tiered.ko"
+SOURCE = CHECKOUT / "driver"
 SOURCE_ENDINGS = (".c", ".h", ".S", ".sh", ".mk")
 BUILD_FILES = ("Kbuild", "Makefile")
 
 
-def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = CHECKOUT / "driver") -> Path:
+def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = SOURCE) -> Path:
     """Build the driver for a kernel and return the module; nothing is done when nothing changed."""
     suffix = f"-{digest(*defines)[:8]}" if defines else ""
     directory = BUILD / "module" / f"{kernel.name}{suffix}"

@@ -21,8 +21,8 @@ from qemu.spec import Spec
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
-BUILD = HERE.parent / "build" / "qemu"
-MODULES = BUILD.parent / "module"
+BUILD = images.BUILD / "qemu"
+MODULES = images.BUILD / "module"
 AGENT_UNIT = "tiered-agent.service"
 COMPILE = ("-std=c++20", "-O2", "-static", "-s")
 
