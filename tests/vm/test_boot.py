@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from qemu import VM, Spec, parse_disk, parse_nvdimm
 
+from tests.harness import manual
 from tests.harness.settings import Settings
 from tests.harness.volume import Volume
 
@@ -64,6 +65,7 @@ def test_volume_is_mounted_at_the_second_boot(settings: Settings, tmp_path: Path
         assert v.state() == "rw"
         _members_are_hidden(vm, v, uuid)
         assert vm.run("readlink -f /dev/disk/by-label/wares").stdout == vm.run(f"readlink -f {v.path}").stdout
+        vm.run("set -e\n" + manual.operations()["boot"].replace("data", "my-data").replace("@my-", "@my\\\\x2d"))
         found = vm.run(f"findfs UUID={uuid}").stdout
         assert vm.run(f"readlink -f {found}").stdout == vm.run(f"readlink -f {v.path}").stdout
         vm.run("touch /srv/my-data/second")

@@ -29,7 +29,28 @@ expect 2 "--fast is required" "$tierctl" format x /dev/null
 expect 3 "see tierctl --help" "$tierctl" check
 expect 3 "see tierctl --help" "$tierctl" check --fast "$dir/fast"
 
+expect 2 "NAME or --all is required" "$tierctl" open
+expect 2 "excludes" "$tierctl" open --all --read-only
+expect 2 "NAME or --all is required" "$tierctl" close
+expect 1 "choose bash or zsh" "$tierctl" completion fish
+
+mkdir "$dir/tiered.d"
+printf 'name = a-b+c\n' >"$dir/tiered.d/a.conf"
+printf '# not at boot\nname = other\nopen = no\n' >"$dir/tiered.d/b.conf"
+printf 'name = early\nopen = initramfs\n' >"$dir/tiered.d/c.conf"
+units() {
+    "$tierctl" boot-units "$dir/units" --configuration "$dir/tiered.d"
+}
+expect 0 "" units
+expect 0 "tiered@.service" readlink "$dir/units/sysinit.target.wants/tiered@a\\x2db\\x2bc.service"
+expect 0 "tiered@.service" readlink "$dir/units/dev-mapper-a\\x2db\\x2bc.device.requires/tiered@a\\x2db\\x2bc.service"
+expect 0 "tiered-shutdown.service" readlink "$dir/units/sysinit.target.wants/tiered-shutdown.service"
+printf 'name = third\nopne = boot\n' >"$dir/tiered.d/d.conf"
+expect 1 "d.conf, line 2: there is no setting 'opne'" units
+expect 0 "2" sh -c "ls '$dir/units' | wc -l"
+
 if [ "$(id -u)" -eq 0 ]; then
+    expect 1 "there is no device" "$tierctl" recognise "$dir/none"
     expect 1 "may not start with" "$tierctl" format .x --fast /dev/null /dev/null
     expect 1 "there is no device" "$tierctl" format x --fast "$dir/none" /dev/null
     expect 1 "is not a block device" "$tierctl" format x --fast /dev/null /dev/null
