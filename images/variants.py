@@ -26,7 +26,7 @@ FILES = {
 LINKS = {"usr/bin/sh": "dash", "etc/mtab": "/proc/self/mounts", "usr/bin/awk": "gawk", "var/run": "/run",
          "usr/bin/vi": "busybox", "usr/bin/less": "busybox"}
 
-# Every process that systemd starts costs tenths of a second under emulation: what no test of volumes needs stays out.
+# Every process that systemd starts costs tenths of a second under emulation: what no test needs stays out.
 MASKED_UNITS = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
     "systemd-tmpfiles-clean.timer", "xfs_scrub_all.timer", "e2scrub_reap.service", "fio.service",
@@ -46,7 +46,7 @@ MASKED_UNITS = (
 TRIGGER = """\
 [Service]
 ExecStart=
-ExecStart=-udevadm trigger --type=all --action=add --subsystem-match=block --subsystem-match=nd --subsystem-match=dax
+ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=nd
 """
 # Its shell would read the console, which is a file on the host; the agent runs in this state as well.
 EMERGENCY = """\
@@ -100,6 +100,6 @@ VARIANTS = {
     "systemd": Variant("-systemd", True, (*MODULES, "crc32c_generic", "ext4"), (
         *BULKY, "etc/init.d", "etc/modprobe.d", "usr/lib/udev/hwdb.d", *PYTHON_TESTS,
         *(f"usr/lib/systemd/system-generators/systemd-{name}-generator" for name in (
-            "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run",
-            "system-update", "sysv", "veritysetup"))), SYSTEMD_FILES, SYSTEMD_LINKS),
+            "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local",
+            "run", "system-update", "sysv", "veritysetup"))), SYSTEMD_FILES, SYSTEMD_LINKS),
 }

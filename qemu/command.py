@@ -110,7 +110,7 @@ def _channels(files: Files, agent_fd: int, monitor_fd: int) -> Iterator[str]:
 
 
 def _root(spec: Spec, files: Files) -> Iterator[str]:
-    """The root image is a SCSI disk (/dev/sda), so that /dev/vda is the first --disk; so is the one for what a
+    """The root image is a SCSI disk, so that /dev/vda is the first --disk; so is the one for what a
     guest with systemd writes to its root; the image is the read-only one of them."""
     yield from ("-device", "virtio-scsi-pci")
     yield from ("-drive", _options("if=none,id=root,format=raw,readonly=on", {

@@ -23,7 +23,8 @@ def _do(vm: VM, name: str) -> str:
 def _mounted(vm: VM) -> Volume:
     """A volume with a file system and a file on it."""
     v = Volume(vm, name="data").format().open()
-    vm.run(f"mkfs.ext4 -q {v.path} && mkdir -p {MOUNT} && mount {v.path} {MOUNT} && cp /bin/busybox {MOUNT}/tool")
+    vm.run(f"mkfs.ext4 -q {v.path} && mkdir -p {MOUNT} && mount {v.path} {MOUNT}")
+    vm.run(f"cp /bin/busybox {MOUNT}/tool")
     return v
 
 
@@ -68,7 +69,8 @@ def test_lost_fast_tier_of_a_disk_that_lacks_pages(vm: VM) -> None:
 def test_disk_that_is_replaced(vm: VM) -> None:
     v = _mounted(vm)
     assert "clean" in _do(vm, "failing")
-    vm.run("dd if=/dev/vda of=/dev/vdb bs=1M oflag=direct status=none && dd if=/dev/zero of=/dev/vda bs=1M count=1")
+    vm.run("dd if=/dev/vda of=/dev/vdb bs=1M oflag=direct status=none")
+    vm.run("dd if=/dev/zero of=/dev/vda bs=1M count=1 oflag=direct")
     _do(vm, "replaced")
     vm.run(f"mount {v.path} {MOUNT}")
     _unmount(vm, v)
