@@ -84,6 +84,7 @@ def test_kernel_packages(os_release: str, kernel: str, show: Callable[[str], str
 def test_both_name_the_same_tools(os_release: str) -> None:
     section = known(os_release)
     assert {"qemu-system-x86", "squashfs-tools", "kmod", "python3-pytest"} <= set(section.host)
+    assert {"systemd", "systemd-sysv", "udev"} <= set(section.systemd) - set(section.guest)
     assert {"busybox-static", "ndctl", "dmsetup", "fio", "bcache-tools"} <= set(section.guest)
     assert not any("{" in word for source in section.kernels for word in source.packages)
 

@@ -2,7 +2,9 @@
 """The services of the images package that need neither network nor virtual machine."""
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from images import apt, distribution, host, module, modules
 from images.cpio import Archive
 from images.host import Problem
+from images.variants import VARIANTS
 
 DATA = distribution.DATA.read_text(encoding="utf-8")
 KNOWN = distribution.parse("ID=debian\nVERSION_ID=12\n", DATA, "amd64")
@@ -126,3 +129,18 @@ def test_driver_sources(tmp_path: Path) -> None:
     for name in ("Kbuild", "main.c", "core/format.h", "README.md", "main.o"):
         (tmp_path / name).write_text("", encoding="utf-8")
     assert [path.name for path in module.sources(tmp_path)] == ["Kbuild", "format.h", "main.c"]
+
+
+def test_only_the_guest_with_systemd_has_systemd() -> None:
+    agent, systemd = VARIANTS["agent"], VARIANTS["systemd"]
+    assert agent.packages(KNOWN) == KNOWN.guest
+    assert set(KNOWN.guest) < set(systemd.packages(KNOWN))
+    assert "usr/lib/systemd" in agent.dropped and "usr/lib/systemd" not in systemd.dropped
+    assert len({variant.suffix for variant in VARIANTS.values()}) == len(VARIANTS), "each has a place of its own"
+
+
+def test_testbed_builds_where_it_is_told_to(tmp_path: Path) -> None:
+    said = subprocess.run([sys.executable, "-c", "import images; print(images.BUILD)"], check=True, text=True,
+                          cwd=host.CHECKOUT, env={**os.environ, "TIERED_BUILD": str(tmp_path)},
+                          stdout=subprocess.PIPE).stdout
+    assert said.strip() == str(tmp_path)

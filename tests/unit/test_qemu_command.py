@@ -48,6 +48,12 @@ def test_the_root_is_no_virtio_disk_and_read_only() -> None:
     assert not [value for value in values(line(Spec()), "-device") if value.startswith("virtio-blk")]
 
 
+def test_a_root_is_kept_for_systemd_alone() -> None:
+    kept = only(line(Spec(init="systemd")), "-drive", "id=kept")
+    assert "file=/state/root.img" in kept and "readonly" not in kept
+    assert not [value for value in values(line(Spec()), "-drive") if "id=kept" in value]
+
+
 def test_clock_parameters_are_for_the_emulator_only() -> None:
     assert "tsc=reliable" in values(line(Spec(), "tcg"), "-append")[0]
     assert "tsc=" not in values(line(Spec(), "kvm"), "-append")[0]

@@ -63,7 +63,7 @@ def test_bad_disks(text: str, complaint: str) -> None:
 @pytest.mark.parametrize(("arguments", "complaint"), [
     (["--smp", "0"], "--smp 0"), (["--mem", "64M"], "too little"), (["--accel", "xen"], "xen is not known"),
     (["--icount", "--smp", "2"], "one processor"), (["--icount", "--accel", "kvm"], "not KVM"),
-    (["--persistence", "ram"], "--persistence ram"), (["--init", "systemd"], "no systemd"),
+    (["--persistence", "ram"], "--persistence ram"), (["--init", "runit"], "agent, systemd"),
     (["--share", "/no/such/folder"], "is no folder"),
     (["--nvdimm", "16M"] * 9, "9 NVDIMMs are too many"), (["--disk", "1M"] * 17, "17 disks are too many")])
 def test_bad_machines(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

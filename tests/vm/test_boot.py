@@ -147,11 +147,23 @@ def test_records_stay_true_when_dmsetup_opens(settings: Settings, tmp_path: Path
         v.close()
         result = vm.run("tierctl recognise /dev/vdb", check=False)
         assert result.status == 1 and "belongs to no volume" in result.stderr
+        _adopted_disk_is_hidden(vm)
+        v.format("--force")
         vm.run("rm /var/lib/tiered/*")
         vm.run(f"dmsetup create v0 --table '0 {96 * 2048} tiered {v.fast} 1 {v.capacity}'")
         assert '"homes": "in_use"' in vm.run(record).stdout
         vm.run("tierctl close --all")
         assert '"homes": "whole"' in vm.run(record).stdout
+
+
+def _adopted_disk_is_hidden(vm: VM) -> None:
+    """Although nothing was written to it; and the disk of the volume that was there before is free again."""
+    vm.run("mkfs.ext4 -q -L adopted /dev/vdb && udevadm settle && test -e /dev/disk/by-label/adopted")
+    vm.run("tierctl format v1 --fast /dev/pmem0 /dev/vdb --adopt --force")
+    assert _properties(vm, "/dev/vdb")["TIERED_VOLUME"] == "v1"
+    vm.run("! test -e /dev/disk/by-label/adopted")
+    vm.run("udevadm trigger --settle /dev/vda")
+    assert "TIERED_MEMBER" not in _properties(vm, "/dev/vda")
 
 
 # What the disks and the line to the host need; MODULES=most would pack hundreds, which is slow here.

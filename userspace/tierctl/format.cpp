@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl format: everything that must be true before a device is overwritten, then the format.
 #include "block_device.hpp"
+#include "block_events.hpp"
 #include "check.hpp"
 #include "discovery.hpp"
 #include "dm.hpp"
@@ -220,6 +221,8 @@ int format(const format_options& options) {
                          capacity.path, fast.path));
     write_format(fast_storage, sb);
     note_format(sb, fast.path, former.chosen);
+    announce_change(fast);
+    announce_change(capacity); // of an adopted disk nothing else changed
 
     fmt::print("made the volume '{}': {} on {}, {} frames of 4 KiB on {}\n"
                "open it with: tierctl open {}\n",
