@@ -41,7 +41,7 @@ setup:
 	@ci/setup
 
 # The unit tests run in the build with sanitizers alone: compiling them twice takes longer than all else.
-USERSPACE_OPTIONS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTIERED_UNIT_TESTS=OFF
+USERSPACE_OPTIONS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTIERED_UNIT_TESTS=OFF -DTIERED_SHARED=ON
 
 # Two makes at once take turns. What failed is shown, what went well is not.
 define cmake_build

@@ -2,24 +2,14 @@
 """What tierctl refuses: status not 0, one plain sentence on stderr, nothing changed."""
 from __future__ import annotations
 
-import re
-
 import pytest
 from qemu import VM
 
 from tests.harness import lower, volume
+from tests.harness.refusal import refused as _refused
 from tests.harness.volume import Volume
 
 MACHINE = pytest.mark.vm(nvdimm=["24M", "16M"], disks=["64M", "64M", "96M"])
-
-
-def _refused(vm: VM, command: str, words: str) -> None:
-    result = vm.run(command, check=False)
-    assert result.status not in (0, 126, 127), f"was done: {command}\n{result.stdout}"
-    assert (
-        result.stderr.startswith("tierctl: ") and result.stderr.count("\n") == 1
-    ), f"{command}\n{result.stderr}"
-    assert re.search(words, result.stderr), f"{command}\n{result.stderr}"
 
 
 @MACHINE

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace tiered {
 
@@ -135,6 +136,16 @@ std::string unescape(const std::string& text) {
     return out;
 }
 
+bool has_open(const fs::path& process, dev_t number) {
+    std::error_code ec;
+    for (const fs::directory_entry& entry : fs::directory_iterator(process / "fd", ec)) {
+        struct stat st {};
+        if (::stat(entry.path().c_str(), &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == number)
+            return true;
+    }
+    return false;
+}
+
 } // namespace
 
 std::optional<block_device> find_block_device(dev_t number) {
@@ -153,6 +164,8 @@ std::optional<block_device> find_block_device(dev_t number) {
     device.size_sectors = read_number(device.sysfs + "/size");
     device.read_only = read_number(device.sysfs + "/ro") != 0;
     const std::string disk = disk_folder(device);
+    if (const std::uint64_t bytes = read_number(disk + "/queue/logical_block_size"))
+        device.logical_block_bytes = static_cast<std::uint32_t>(bytes);
     device.dax = read_number(disk + "/queue/dax") != 0;
     device.zoned = read_text_file(disk + "/queue/zoned").value_or("none") != "none";
     device.integrity = read_text_file(disk + "/integrity/format").value_or("none") != "none";
@@ -194,6 +207,16 @@ std::string user_of(const block_device& device) {
     for (const block_device& partition : partitions_of(device))
         if (const std::string text = direct_user_of(partition); !text.empty())
             return fmt::format("has the partition {}, which {}", partition.dev_path(), text);
+    return {};
+}
+
+std::string opener_of(const block_device& device) {
+    const std::string self = std::to_string(::getpid());
+    for (const std::string& id : entries_of("/proc"))
+        if (id.find_first_not_of("0123456789") == id.npos && id != self &&
+            has_open("/proc/" + id, device.number))
+            return fmt::format("{} (process {})",
+                               read_text_file("/proc/" + id + "/comm").value_or("a program"), id);
     return {};
 }
 

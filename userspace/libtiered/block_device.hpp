@@ -16,6 +16,8 @@ struct block_device {
     std::string sysfs;       ///< its folder below /sys
     dev_t number = 0;
     std::uint64_t size_sectors = 0;
+    std::uint32_t logical_block_bytes =
+        512; ///< the smallest request, which file systems call sector
     bool partition = false;
     bool dax = false;
     bool zoned = false;
@@ -42,6 +44,10 @@ std::vector<block_device> all_block_devices();
 /// Who uses the device, as the predicate of a sentence ("is mounted on /mnt"); empty when nobody is
 /// known to.
 std::string user_of(const block_device& device);
+
+/// A program that has the device open, "dd (process 123)"; empty when there is none. This process
+/// does not count; root sees all others.
+std::string opener_of(const block_device& device);
 
 /// Where the device `number` is mounted according to a mountinfo file's text.
 std::optional<std::string> mount_point_in(const std::string& mountinfo, dev_t number);

@@ -3,11 +3,11 @@
 #include "dm.hpp"
 
 #include "error.hpp"
+#include "signals.hpp"
 #include "text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <libdevmapper.h>
@@ -132,6 +132,22 @@ std::vector<std::string> dm_device_names() {
     }
 }
 
+void load_table(const std::string& name, std::uint64_t sectors, const std::string& parameters,
+                bool read_only) {
+    const task load(DM_DEVICE_RELOAD, name);
+    load.require(::dm_task_add_target(load.get(), 0, sectors, dm_target, parameters.c_str()));
+    if (read_only)
+        load.require(::dm_task_set_ro(load.get()));
+    load.run();
+}
+
+/// A file system on the device is not frozen for it: what is under way is waited for.
+void swap_table(const std::string& name) {
+    const task resume(DM_DEVICE_RESUME, name);
+    resume.require(::dm_task_skip_lockfs(resume.get()));
+    resume.run_and_wait();
+}
+
 } // namespace
 
 std::optional<dm_device> find_dm_device(const std::string& name) {
@@ -192,26 +208,9 @@ bool dm_target_registered() {
     }
 }
 
-/// Signals wait for its end: half a device, with no table, would stand in the way under the
-/// volume's name.
-class signals_held {
-public:
-    signals_held() {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::sigprocmask(SIG_BLOCK, &all, &before_);
-    }
-    ~signals_held() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-    signals_held(const signals_held&) = delete;
-    signals_held& operator=(const signals_held&) = delete;
-
-private:
-    sigset_t before_{};
-};
-
 void create_dm_device(const std::string& name, const std::string& uuid, std::uint64_t sectors,
                       const std::string& parameters, bool read_only) {
-    const signals_held held;
+    const signals_held held; // half a device, with no table, would stand in the way under its name
     const task create(DM_DEVICE_CREATE, name);
     create.require(::dm_task_set_uuid(create.get(), uuid.c_str()));
     create.require(::dm_task_add_target(create.get(), 0, sectors, dm_target, parameters.c_str()));
@@ -219,6 +218,19 @@ void create_dm_device(const std::string& name, const std::string& uuid, std::uin
         create.require(::dm_task_set_ro(create.get()));
     create.require(::dm_task_set_add_node(create.get(), DM_ADD_NODE_ON_CREATE));
     create.run_and_wait();
+}
+
+void reload_dm_device(const dm_device& device, std::uint64_t sectors,
+                      const std::string& parameters) {
+    load_table(device.name, sectors, parameters, device.read_only);
+    try {
+        swap_table(device.name);
+    } catch (...) {
+        const signals_held held; // half done, the device would stay suspended
+        load_table(device.name, device.sectors, device.table, device.read_only);
+        swap_table(device.name);
+        throw;
+    }
 }
 
 void suspend_dm_device(const std::string& name) {

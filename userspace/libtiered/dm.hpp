@@ -40,6 +40,11 @@ bool dm_target_registered();
 void create_dm_device(const std::string& name, const std::string& uuid, std::uint64_t sectors,
                       const std::string& parameters, bool read_only);
 
+/// Gives the device another length (in sectors of 512 bytes) and parameters while it is in use.
+/// When they are refused, at once or when they are to take effect, the old ones go on; throws then.
+void reload_dm_device(const dm_device& device, std::uint64_t sectors,
+                      const std::string& parameters);
+
 /// Holds back the device's I/O once what is under way has ended; until resumed or removed.
 void suspend_dm_device(const std::string& name);
 void resume_dm_device(const std::string& name);

@@ -61,6 +61,13 @@ std::vector<std::string> kernel_log::messages() {
     return found;
 }
 
+std::string kernel_log::refusal(const std::string& volume, const std::string& otherwise) {
+    std::string reason = driver_reason(messages());
+    if (reason.starts_with(volume + ": "))
+        reason.erase(0, volume.size() + 2);
+    return reason.empty() ? otherwise : reason;
+}
+
 std::string driver_reason(const std::vector<std::string>& messages) {
     constexpr std::string_view marker = " tiered: ";
     std::string reason;

@@ -16,6 +16,9 @@ public:
     kernel_log();
     /// The messages logged since then; none when the log may not be read.
     std::vector<std::string> messages();
+    /// Why the driver refused something about `volume`, as it goes on after a colon; `otherwise`
+    /// where the log does not tell.
+    std::string refusal(const std::string& volume, const std::string& otherwise);
 
 private:
     unique_fd fd_;

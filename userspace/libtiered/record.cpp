@@ -3,13 +3,12 @@
 #include "record.hpp"
 
 #include "error.hpp"
-#include "unique_fd.hpp"
+#include "replace_file.hpp"
 
 #include <array>
-#include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
+#include <unistd.h>
 
 namespace tiered {
 
@@ -28,6 +27,7 @@ constexpr std::array state_names{
     state_name{homes_state::lacking, "lacking"},
     state_name{homes_state::in_use, "in_use"},
     state_name{homes_state::alone, "alone"},
+    state_name{homes_state::released, "released"},
 };
 
 const char* name_of(homes_state state) {
@@ -42,32 +42,6 @@ homes_state state_called(const std::string& name) {
         if (name == known.name)
             return known.state;
     throw std::invalid_argument("unknown state " + name);
-}
-
-void write_all(int fd, const std::string& text, const std::string& path) {
-    for (std::size_t done = 0; done < text.size();) {
-        const ssize_t step = ::write(fd, text.data() + done, text.size() - done);
-        if (step < 0)
-            fail("{} cannot be written ({}); make room there, then try again", path,
-                 errno_text(errno));
-        done += static_cast<std::size_t>(step);
-    }
-}
-
-unique_fd open_or_fail(const std::string& path, int flags) {
-    unique_fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0644));
-    if (!fd)
-        fail(
-            "{} cannot be opened ({}); tierctl keeps there what it has to know when a fast tier is "
-            "missing",
-            path, errno_text(errno));
-    return fd;
-}
-
-void sync_or_fail(int fd, const std::string& path) {
-    if (::fsync(fd))
-        fail("{} cannot be made durable ({}); look at dmesg for errors of its disk", path,
-             errno_text(errno));
 }
 
 } // namespace
@@ -123,20 +97,14 @@ std::string record_store::path_of(const std::string& uuid) const {
     return folder_ + "/" + uuid + ".json";
 }
 
-/// By way of a new file, so that a power cut leaves the old record or the new one.
 void record_store::keep(const volume_record& record) const {
     std::error_code failed;
     std::filesystem::create_directories(folder_, failed);
-    const std::string path = path_of(record.uuid), fresh = path + ".new";
-    {
-        const unique_fd file = open_or_fail(fresh, O_WRONLY | O_CREAT | O_TRUNC);
-        write_all(file.get(), record_text(record), fresh);
-        sync_or_fail(file.get(), fresh);
+    try {
+        replace_file(path_of(record.uuid), record_text(record), 0644);
+    } catch (const error& e) {
+        fail("{} (tierctl keeps there what it has to know when a fast tier is missing)", e.what());
     }
-    if (::rename(fresh.c_str(), path.c_str()))
-        fail("{} cannot be replaced ({}); make its folder writable, then try again", path,
-             errno_text(errno));
-    sync_or_fail(open_or_fail(folder_, O_RDONLY | O_DIRECTORY).get(), folder_);
 }
 
 void record_store::forget(const std::string& uuid) const {

@@ -18,7 +18,8 @@ enum class homes_state {
     writethrough, ///< all that was acknowledged is at home: the volume writes through
     lacking,      ///< `missing_pages` were only in the fast tier when the volume was closed
     in_use,       ///< not known: the volume was open for writing
-    alone, ///< the disk was opened for writing without the fast tier, whose contents are old now
+    alone,    ///< the disk was opened for writing without the fast tier, whose contents are old now
+    released, ///< all at home, and the fast tier was being let go: `tierctl detach` was not ended
 };
 
 struct volume_record {

@@ -80,18 +80,6 @@ void add_counters(json& out, const volume_counters* counters) {
         {"read", or_null(hits.read)}, {"write", or_null(hits.write)}, {"all", or_null(hits.all)}};
 }
 
-std::string percent_text(const std::optional<double>& value) {
-    return value ? fmt::format("{:.1f} %", *value * 100) : "-";
-}
-
-std::string latency_text(std::uint64_t ns) {
-    if (!ns)
-        return "-";
-    if (ns < 1'000'000)
-        return fmt::format("{:.1f} us", static_cast<double>(ns) / 1e3);
-    return fmt::format("{:.1f} ms", static_cast<double>(ns) / 1e6);
-}
-
 std::string state_text(const volume_status& status) {
     std::string text = status.state;
     if (status.needs_check)
@@ -134,7 +122,7 @@ void add_traffic(std::string& out, const volume_counters& c) {
 void add_latency(std::string& out, std::string_view label, std::uint64_t p50, std::uint64_t p99) {
     if (p50 || p99)
         add_line(out, label,
-                 fmt::format("{} median, {} for 99 %", latency_text(p50), latency_text(p99)));
+                 fmt::format("{} median, {} for 99 %", duration_text(p50), duration_text(p99)));
 }
 
 } // namespace

@@ -2,7 +2,7 @@
 // The driver's status line, read and shown.
 #pragma once
 
-#include "../../driver/core/status.h"
+#include "core/status.h"
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>

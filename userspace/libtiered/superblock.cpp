@@ -83,4 +83,10 @@ void clear_needs_check(storage& fast, const superblock_search& found) {
     fast.sync();
 }
 
+void invalidate_superblock(storage& fast, unsigned slot) {
+    const std::array<std::byte, TIERED_SUPERBLOCK_BYTES> zeros{};
+    fast.write(std::uint64_t{slot} * TIERED_SUPERBLOCK_BYTES, zeros);
+    fast.sync();
+}
+
 } // namespace tiered

@@ -2,7 +2,7 @@
 // The two superblocks of a fast tier, as C++ sees them.
 #pragma once
 
-#include "../../driver/core/superblock.h"
+#include "core/superblock.h"
 #include "storage.hpp"
 #include "text.hpp"
 
@@ -58,5 +58,8 @@ superblock_search find_superblock(storage& fast);
 
 /// Clears the flag that asks for a check, in the slot that is not in use and then in use by it.
 void clear_needs_check(storage& fast, const superblock_search& found);
+
+/// Makes the superblock in `slot` (0: A, 1: B) none, durably. Without both there is no volume.
+void invalidate_superblock(storage& fast, unsigned slot);
 
 } // namespace tiered

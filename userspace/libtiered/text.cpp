@@ -71,6 +71,18 @@ std::string count_text(std::uint64_t count) {
     return text;
 }
 
+std::string percent_text(const std::optional<double>& share) {
+    return share ? fmt::format("{:.1f} %", *share * 100) : "-";
+}
+
+std::string duration_text(std::uint64_t ns) {
+    if (!ns)
+        return "-";
+    if (ns < 1'000'000)
+        return fmt::format("{:.1f} us", static_cast<double>(ns) / 1e3);
+    return fmt::format("{:.1f} ms", static_cast<double>(ns) / 1e6);
+}
+
 std::string padded_text(std::span<const std::uint8_t> field) {
     return std::string(field.begin(), std::find(field.begin(), field.end(), 0));
 }

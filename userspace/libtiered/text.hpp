@@ -26,6 +26,11 @@ std::string size_text(std::uint64_t bytes);
 /// "1,234,567"
 std::string count_text(std::uint64_t count);
 
+/// "98.1 %" of a share between 0 and 1; "-" where there is none.
+std::string percent_text(const std::optional<double>& share);
+/// "12.5 us" or "3.0 ms" of nanoseconds; "-" of none.
+std::string duration_text(std::uint64_t ns);
+
 /// A zero padded field on media as text.
 std::string padded_text(std::span<const std::uint8_t> field);
 /// Stores `text` zero padded, cut when it is longer than the field.

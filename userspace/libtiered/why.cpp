@@ -5,6 +5,8 @@
 #include "../../driver/core/status.h"
 #include "reply.hpp"
 
+#include <algorithm>
+
 namespace tiered {
 
 namespace {
@@ -37,6 +39,17 @@ why_reply parse_why_reply(const std::string& text) {
     for (const std::string& word : part.words)
         reply.decisions.push_back(parse_decision(word, text));
     return reply;
+}
+
+std::vector<extent_decision> ask_why(const std::string& name) {
+    std::vector<extent_decision> all;
+    ask_in_parts(name, TIERED_MESSAGE_WHY, [&all](const std::string& text) {
+        const why_reply reply = parse_why_reply(text);
+        all.insert(all.end(), reply.decisions.begin(), reply.decisions.end());
+        return reply.next;
+    });
+    std::ranges::sort(all, {}, &extent_decision::extent);
+    return all;
 }
 
 std::string reason_text(std::string_view reason) {

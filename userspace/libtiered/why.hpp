@@ -27,6 +27,9 @@ struct why_reply {
 /// Throws when the text is not such a reply.
 why_reply parse_why_reply(const std::string& text);
 
+/// Everything that the driver says of the open volume `name`, in order of the extents.
+std::vector<extent_decision> ask_why(const std::string& name);
+
 /// What the reason means, for people; a name that a newer driver made up is returned as it is.
 std::string reason_text(std::string_view reason);
 

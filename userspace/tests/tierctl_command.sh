@@ -96,7 +96,20 @@ expect 1 "there is no policy 'mru'" "$tierctl" sim --trace "$dir/trace" --policy
 expect 1 "is no size of a fast tier" "$tierctl" sim --trace "$dir/trace" --fast 1X
 expect 1 "there is nothing to simulate" "$tierctl" sim
 expect 1 "cannot be opened" "$tierctl" sim --trace "$dir/none"
+i=0
+while [ $i -lt 64 ]; do echo "$i,R,$((i % 32 * 65536)),4096"; i=$((i + 1)); done >"$dir/trace"
+expect 0 "4.0x" "$tierctl" advise --trace "$dir/trace" --fast 25%
+expect 0 '"factor": 0.5' "$tierctl" advise --trace "$dir/trace" --fast 64K --json
+expect 1 "waits for the policy in the driver" "$tierctl" advise v0
+expect 1 "name the size of the fast tier" "$tierctl" advise --trace "$dir/trace"
+expect 1 "cannot be doubled and halved" "$tierctl" advise --trace "$dir/trace" --fast 4K
+expect 1 "cannot be opened" "$tierctl" advise --trace "$dir/none" --fast 1M
+expect 1 "no device model 'tape'" "$tierctl" advise --trace "$dir/trace" --fast 1M --device tape
+for verb in attach detach resize set top advise heat status; do
+    expect 0 "Example" "$tierctl" $verb --help
+done
 printf '0,R,0,4096\n1,R,-1,4096\n' >"$dir/trace"
+expect 2 "line 2: the offset '-1' is negative" "$tierctl" advise --trace "$dir/trace" --fast 1M
 expect 2 "line 2: the offset '-1' is negative" "$tierctl" sim --trace "$dir/trace"
 
 [ "$failures" -eq 0 ]

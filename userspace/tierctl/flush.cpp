@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl flush: has every page that is dirty written home and waits for it.
+#include "flush.hpp"
+
 #include "dm.hpp"
 #include "error.hpp"
 #include "open_volumes.hpp"
 #include "records.hpp"
+#include "signals.hpp"
+#include "table.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <memory>
-#include <time.h>
 #include <unistd.h>
 
 namespace tierctl {
@@ -24,31 +26,6 @@ using clock = std::chrono::steady_clock;
 constexpr auto poll_interval = std::chrono::milliseconds(100);
 /// A flush that brings no new low for this long will not end by waiting.
 constexpr auto patience = std::chrono::seconds(30);
-constexpr int interrupted = 128 + SIGINT;
-
-/// Lets SIGINT end a wait instead of the process, for its lifetime.
-class interrupt_watch {
-public:
-    interrupt_watch() {
-        ::sigemptyset(&signals_);
-        ::sigaddset(&signals_, SIGINT);
-        ::sigprocmask(SIG_BLOCK, &signals_, &before_);
-    }
-    ~interrupt_watch() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-    interrupt_watch(const interrupt_watch&) = delete;
-    interrupt_watch& operator=(const interrupt_watch&) = delete;
-
-    /// Waits for `time`; true when SIGINT came.
-    bool wait(std::chrono::milliseconds time) const {
-        const timespec limit{.tv_sec = time.count() / 1000,
-                             .tv_nsec = time.count() % 1000 * 1'000'000};
-        return ::sigtimedwait(&signals_, nullptr, &limit) == SIGINT;
-    }
-
-private:
-    sigset_t signals_{};
-    sigset_t before_{};
-};
 
 /// One line that is written over as long as somebody watches.
 class progress_line {
@@ -84,7 +61,6 @@ volume_counters counters_of(const std::string& name) {
 }
 
 int stop(const std::string& name) {
-    require_root("flush");
     send_dm_message(name, TIERED_MESSAGE_FLUSH_STOP);
     fmt::print("{} pages of the volume '{}' are dirty and stay so for now\n",
                count_text(counters_of(name).frames_dirty), name);
@@ -102,7 +78,7 @@ void report_end(const std::string& name) {
 
 /// Waits until the flush that was asked for has ended.
 int wait_for_end(const std::string& name) {
-    const interrupt_watch watch;
+    const signal_watch watch({SIGINT});
     progress_line progress;
     volume_counters now = counters_of(name);
     const std::uint64_t total = now.flush_left_pages;
@@ -123,30 +99,19 @@ int wait_for_end(const std::string& name) {
                        "tierctl: stopped waiting with {} pages left; they are written home all the "
                        "same, unless you say tierctl flush {} --stop\n",
                        count_text(now.flush_left_pages), name);
-            return interrupted;
+            return interrupted_status;
         }
     }
     return 0;
 }
 
-bool written_through(const dm_device& device) {
-    const std::vector<std::string> words = split_words(device.table);
-    return std::ranges::find(words, "writethrough") != words.end();
-}
-
-int flush(const std::string& name) {
-    require_root("flush");
-    if (describe(require_open(name)).status.state == TIERED_STATE_RO)
-        fail("the volume '{}' is read-only, so that nothing can be written home; open it without "
-             "--read-only",
-             name);
-    send_dm_message(name, TIERED_MESSAGE_FLUSH);
-    const int status = wait_for_end(name);
-    if (status == 0)
-        report_end(name);
-    if (status == 0 && written_through(require_open(name)) && !counters_of(name).frames_dirty)
-        note_written_through(describe(require_open(name)).uuid);
-    return status;
+/// The disk of a volume that writes through has everything from the moment that nothing is dirty.
+void note_if_written_through(const std::string& name) {
+    const dm_device device = require_open(name);
+    const open_volume volume = describe(device);
+    if (parse_table(device.table).has("writethrough") && volume.status.counters &&
+        !volume.status.counters->frames_dirty)
+        note_written_through(volume.uuid);
 }
 
 struct flush_options {
@@ -156,13 +121,30 @@ struct flush_options {
 
 } // namespace
 
+int flush_volume(const std::string& name) {
+    if (describe(require_open(name)).status.state == TIERED_STATE_RO)
+        fail("the volume '{}' is read-only, so that nothing can be written home; open it without "
+             "--read-only",
+             name);
+    send_dm_message(name, TIERED_MESSAGE_FLUSH);
+    const int status = wait_for_end(name);
+    if (status == 0) {
+        report_end(name);
+        note_if_written_through(name);
+    }
+    return status;
+}
+
 void add_flush(CLI::App& app, action& chosen) {
     auto options = std::make_shared<flush_options>();
     CLI::App* verb = app.add_subcommand("flush", "Write every dirty page to its home");
     verb->add_option("NAME", options->name, "Name of the volume")->required();
     verb->add_flag("--stop", options->stop, "End a flush that is under way");
     verb->callback([options, &chosen] {
-        chosen = [options] { return options->stop ? stop(options->name) : flush(options->name); };
+        chosen = [options] {
+            require_root("flush");
+            return options->stop ? stop(options->name) : flush_volume(options->name);
+        };
     });
 }
 

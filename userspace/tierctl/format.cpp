@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl format: everything that must be true before a device is overwritten, then the format.
+#include "format.hpp"
+
 #include "block_device.hpp"
 #include "block_events.hpp"
 #include "check.hpp"
@@ -20,15 +22,6 @@ namespace tierctl {
 namespace {
 
 using namespace tiered;
-
-struct format_options {
-    std::string name;
-    std::string fast;
-    std::vector<std::string> capacity;
-    bool adopt = false;
-    bool force = false;
-    bool convert_namespace = false;
-};
 
 void warn(const std::string& sentence) {
     fmt::print(stderr, "tierctl: warning: {}\n", sentence);
@@ -194,8 +187,9 @@ const std::string& only_capacity(const format_options& options) {
     return options.capacity[0];
 }
 
-int format(const format_options& options) {
-    require_root("format");
+} // namespace
+
+found_volume make_volume(const format_options& options) {
     require_volume_name(options.name);
     const std::string& capacity_path = only_capacity(options);
     // All that can be wrong first: turning a namespace into another mode destroys what it holds.
@@ -224,10 +218,18 @@ int format(const format_options& options) {
     announce_change(fast);
     announce_change(capacity); // of an adopted disk nothing else changed
 
+    return {fast.path, sb};
+}
+
+namespace {
+
+int format(const format_options& options) {
+    require_root("format");
+    const found_volume made = make_volume(options);
     fmt::print("made the volume '{}': {} on {}, {} frames of 4 KiB on {}\n"
                "open it with: tierctl open {}\n",
-               options.name, size_text(sb.volume_bytes()), capacity.path, count_text(sb.frames()),
-               fast.path, options.name);
+               options.name, size_text(made.sb.volume_bytes()), options.capacity[0],
+               count_text(made.sb.frames()), made.fast_path, options.name);
     return 0;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl heat: what of a volume is in its fast tier, extent by extent.
-#include "heat.hpp"
+#include "../../driver/core/format.h"
+#include "heat_map.hpp"
 #include "json_text.hpp"
 #include "open_volumes.hpp"
-#include "reply.hpp"
+#include "replace_file.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
@@ -17,18 +18,9 @@ namespace {
 
 struct heat_options {
     std::string name;
+    std::string svg; ///< path of a picture to be made
     bool json = false;
 };
-
-std::vector<extent_heat> ask_heat(const std::string& name) {
-    std::vector<extent_heat> all;
-    ask_in_parts(name, TIERED_MESSAGE_HEAT, [&all](const std::string& text) {
-        const heat_reply reply = parse_heat_reply(text);
-        all.insert(all.end(), reply.extents.begin(), reply.extents.end());
-        return reply.next;
-    });
-    return all;
-}
 
 nlohmann::json heat_json(const std::vector<extent_heat>& extents) {
     nlohmann::json list = nlohmann::json::array();
@@ -47,9 +39,23 @@ void print_extent(const extent_heat& e) {
                std::string(tenths, '#'), e.resident_pages, e.dirty_pages, e.recent_pages);
 }
 
+void write_svg(const heat_options& options, const dm_device& device,
+               const std::vector<extent_heat>& extents) {
+    constexpr mode_t mode = 0644;
+    replace_file(options.svg, heat_svg(options.name, extents, device.sectors * TIERED_SECTOR_BYTES),
+                 mode);
+    fmt::print("wrote {}\n", options.svg);
+}
+
 int heat(const heat_options& options) {
     require_root("heat");
-    const std::vector<extent_heat> extents = ask_heat(require_open(options.name).name);
+    const dm_device device = require_open(options.name);
+    require_fast_tier(device);
+    const std::vector<extent_heat> extents = ask_heat(options.name);
+    if (!options.svg.empty()) {
+        write_svg(options, device, extents);
+        return 0;
+    }
     if (options.json) {
         fmt::print("{}\n", json_text(heat_json(extents)));
         return 0;
@@ -68,7 +74,10 @@ void add_heat(CLI::App& app, action& chosen) {
         app.add_subcommand("heat", "Shows what of a volume is in its fast tier, 1 MiB a line.");
     auto options = std::make_shared<heat_options>();
     verb->add_option("NAME", options->name, "an open volume")->required();
-    verb->add_flag("--json", options->json, "for programs");
+    CLI::Option* svg =
+        verb->add_option("--svg", options->svg, "Make a picture of it, in this file");
+    verb->add_flag("--json", options->json, "for programs")->excludes(svg);
+    verb->footer("Example:\n  tierctl heat srv --svg /tmp/srv.svg");
     verb->callback([options, &chosen] { chosen = [options] { return heat(*options); }; });
 }
 

@@ -40,6 +40,12 @@ int parse_and_run(int argc, char** argv, bool is_check) {
     add_recognise(app, chosen);
     add_sim(app, chosen);
     add_why(app, chosen);
+    add_attach(app, chosen);
+    add_detach(app, chosen);
+    add_resize(app, chosen);
+    add_set(app, chosen);
+    add_top(app, chosen);
+    add_advise(app, chosen);
     add_boot_units(app, chosen);
     add_note_open(app, chosen);
     add_completion(app, chosen);

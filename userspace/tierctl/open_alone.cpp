@@ -31,6 +31,10 @@ alone_access require_may_open_alone(const std::optional<volume_record>& record,
              "has "
              "no record of one; tierctl list shows those that were found",
              options.name);
+    if (record->homes == homes_state::released)
+        fail("the volume '{}' was being detached {}: its disk has everything and is to be used by "
+             "itself; end that with: tierctl detach {}",
+             record->name, when_text(record->recorded_s), record->name);
     if (record->disk_is_whole()) {
         if (!options.wanted)
             fail("the fast tier of the volume '{}' ({}) is missing; bring it back, or give "

@@ -3,7 +3,6 @@
 #include "open_close.hpp"
 
 #include "block_device.hpp"
-#include "discovery.hpp"
 #include "dm.hpp"
 #include "error.hpp"
 #include "kernel_log.hpp"
@@ -12,6 +11,8 @@
 #include "open_volumes.hpp"
 #include "process.hpp"
 #include "records.hpp"
+#include "signals.hpp"
+#include "table.hpp"
 #include "verbs.hpp"
 
 #include <filesystem>
@@ -23,17 +24,6 @@ namespace tierctl {
 namespace {
 
 using namespace tiered;
-
-void load_module() {
-    if (!std::filesystem::exists("/sys/module/dm_tiered")) {
-        const command_result result = run_command({"modprobe", "dm-tiered"});
-        if (result.status)
-            fail("the kernel module dm-tiered cannot be loaded ({}); install it for this kernel",
-                 trimmed(result.err));
-    }
-    if (!dm_target_registered())
-        fail("the kernel module dm-tiered is loaded, but offers no target; look at dmesg");
-}
 
 void require_not_open(const std::string& name) {
     const auto device = find_dm_device(name);
@@ -63,21 +53,13 @@ std::string capacity_of(const sought_disk& sought, const std::string& named_by_u
     return named_by_user;
 }
 
-/// The target's options as the table line counts them.
-std::string counted(const std::vector<std::string>& options) {
-    return options.empty() ? "" : fmt::format(" {} {}", options.size(), fmt::join(options, " "));
-}
-
 void create_volume(const std::string& name, const std::string& uuid, std::uint64_t sectors,
                    const std::string& parameters, bool read_only) {
     kernel_log log;
     try {
         create_dm_device(name, dm_uuid_prefix + uuid, sectors, parameters, read_only);
     } catch (const error& e) {
-        std::string reason = driver_reason(log.messages());
-        if (reason.starts_with(name + ": "))
-            reason.erase(0, name.size() + 2);
-        fail("the volume '{}' cannot be opened: {}", name, reason.empty() ? e.what() : reason);
+        fail("the volume '{}' cannot be opened: {}", name, log.refusal(name, e.what()));
     }
 }
 
@@ -117,7 +99,43 @@ void create_noted(const found_volume& volume, const std::string& parameters) {
     }
 }
 
-/// What is dirty from earlier times is on its way home; until it is there the disk is not whole.
+/// Pages that are not whole at home, of a volume that is suspended; nothing when that is none of
+/// its business.
+std::optional<std::uint64_t> missing_at_home(const open_volume& volume) {
+    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || !volume.status.counters)
+        return std::nullopt;
+    return volume.status.counters->frames_dirty + volume.status.counters->frames_lost;
+}
+
+/// Suspended first, so that what is counted is what stays.
+void count_and_remove(const std::string& name) {
+    suspend_dm_device(name);
+    const signals_held held; // a volume that stays suspended holds up whoever uses it
+    try {
+        const open_volume volume = describe(require_open(name));
+        remove_dm_device(name);
+        if (const auto missing = missing_at_home(volume))
+            note_close(volume.uuid, *missing);
+    } catch (...) {
+        if (find_dm_device(name))
+            resume_dm_device(name);
+        throw;
+    }
+}
+
+} // namespace
+
+void load_module() {
+    if (!std::filesystem::exists("/sys/module/dm_tiered")) {
+        const command_result result = run_command({"modprobe", "dm-tiered"});
+        if (result.status)
+            fail("the kernel module dm-tiered cannot be loaded ({}); install it for this kernel",
+                 trimmed(result.err));
+    }
+    if (!dm_target_registered())
+        fail("the kernel module dm-tiered is loaded, but offers no target; look at dmesg");
+}
+
 void settle_writethrough(const std::string& name) {
     const open_volume volume = describe(require_open(name));
     const std::uint64_t dirty = volume.status.counters ? volume.status.counters->frames_dirty : 1;
@@ -130,7 +148,7 @@ void settle_writethrough(const std::string& name) {
             count_text(dirty), name);
 }
 
-void open_volume_found(const open_options& options, const found_volume& volume) {
+void open_found(const open_options& options, const found_volume& volume) {
     if (options.without_fast)
         fail("the fast tier of the volume '{}' is here, on {}; leave --without-fast away",
              options.name, volume.fast_path);
@@ -139,17 +157,15 @@ void open_volume_found(const open_options& options, const found_volume& volume) 
     const std::string capacity = capacity_of(sought_disk(volume), options.capacity);
     require_free_tier(volume.fast_path);
     require_free_tier(capacity);
-    std::vector<std::string> table_options;
+    volume_table table{volume.fast_path, capacity, {}};
     if (options.read_only)
-        table_options.emplace_back("read_only");
+        table.put("read_only");
     if (options.writethrough)
-        table_options.emplace_back("writethrough");
-    const std::string parameters =
-        fmt::format("{} 1 {}{}", volume.fast_path, capacity, counted(table_options));
+        table.put("writethrough");
     if (options.read_only)
-        create_volume(volume.sb, parameters, true);
+        create_volume(volume.sb, table.parameters(), true);
     else
-        create_noted(volume, parameters);
+        create_noted(volume, table.parameters());
     fmt::print("opened /dev/mapper/{}: {} on {} and {}\n", options.name,
                size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
     if (options.writethrough && !options.read_only)
@@ -167,38 +183,13 @@ void require_unused(const dm_device& device) {
          device.open_count == 1 ? "once" : fmt::format("{} times", device.open_count));
 }
 
-/// Pages that are not whole at home, of a volume that is suspended; nothing when that is none of
-/// its business.
-std::optional<std::uint64_t> missing_at_home(const open_volume& volume) {
-    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || !volume.status.counters)
-        return std::nullopt;
-    return volume.status.counters->frames_dirty + volume.status.counters->frames_lost;
-}
-
-/// Suspended first, so that what is counted is what stays.
-void count_and_remove(const std::string& name) {
-    suspend_dm_device(name);
-    try {
-        const open_volume volume = describe(require_open(name));
-        remove_dm_device(name);
-        if (const auto missing = missing_at_home(volume))
-            note_close(volume.uuid, *missing);
-    } catch (...) {
-        if (find_dm_device(name))
-            resume_dm_device(name);
-        throw;
-    }
-}
-
-} // namespace
-
 void open_by_name(const open_options& options) {
     require_root("open");
     require_volume_name(options.name);
     load_module();
     require_not_open(options.name);
     if (const auto volume = find_volume(options.name))
-        open_volume_found(options, *volume);
+        open_found(options, *volume);
     else
         open_alone(options);
 }

@@ -83,6 +83,23 @@ void note_found_open(const dm_device& device) {
         record_store().keep(record_of(*found.chosen, volume.fast_path, homes_state::in_use));
 }
 
+void note_written_back(const std::string& uuid) {
+    update(uuid, homes_state::in_use, 0);
+}
+
+void note_released(const found_volume& volume) {
+    record_store().keep(record_of(volume.sb, volume.fast_path, homes_state::released));
+}
+
+void note_size(const std::string& uuid, std::uint64_t sectors) {
+    auto record = record_store().find_uuid(uuid);
+    if (!record)
+        return;
+    record->volume_sectors = sectors;
+    record->tier.size_sectors = std::max(record->tier.size_sectors, sectors);
+    record_store().keep(*record);
+}
+
 void note_alone(volume_record record) {
     record.homes = homes_state::alone;
     record.missing_pages = 0;

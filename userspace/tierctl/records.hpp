@@ -27,6 +27,16 @@ void note_close(const std::string& uuid, std::uint64_t missing_pages);
 /// from now on. One that is right already stays.
 void note_found_open(const tiered::dm_device& device);
 
+/// The volume is about to write through no longer: nobody knows how much will not be at home.
+void note_written_back(const std::string& uuid);
+
+/// The volume's disk has everything and its fast tier is about to be let go. Throws when that
+/// cannot be recorded.
+void note_released(const tiered::found_volume& volume);
+
+/// The open volume has `sectors` of 512 bytes now.
+void note_size(const std::string& uuid, std::uint64_t sectors);
+
 /// The disk is about to be opened for writing without its fast tier.
 void note_alone(tiered::volume_record record);
 

@@ -8,15 +8,13 @@
 #include "text.hpp"
 #include "trace_error.hpp"
 #include "trace_file.hpp"
+#include "trace_input.hpp"
 #include "verbs.hpp"
 
-#include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 namespace tierctl {
 
@@ -25,7 +23,6 @@ using namespace tiered::sim;
 
 namespace {
 
-constexpr int bad_trace = 2;
 /// Sizes of a miss-ratio curve, in percent of the footprint.
 constexpr std::array<double, 10> curve_percents{0.5, 1, 2, 5, 10, 20, 35, 50, 75, 100};
 
@@ -42,64 +39,6 @@ struct sim_options {
     std::string plot;
     bool json = false;
 };
-
-/// A bar on the terminal that is gone when the work is done; nothing where nobody looks.
-class progress_bar {
-public:
-    explicit progress_bar(std::string_view what_) : what(what_), shown(::isatty(STDERR_FILENO)) {}
-    ~progress_bar() {
-        if (shown)
-            fmt::print(stderr, "\r{:79}\r", "");
-    }
-
-    progress_report report() {
-        if (!shown)
-            return {};
-        return [this](double share) { draw(share); };
-    }
-
-private:
-    void draw(double share) {
-        constexpr int width = 40;
-        const int percent = static_cast<int>(100 * share);
-        if (percent == last)
-            return;
-        last = percent;
-        const std::string done(static_cast<std::size_t>(percent * width / 100), '#');
-        fmt::print(stderr, "\r{:12} [{:{}}] {:3} %", what, done, width, percent);
-    }
-
-    const std::string what;
-    const bool shown;
-    int last = -1;
-};
-
-double number_before(std::string_view text, std::size_t suffix, std::string_view whole) {
-    double value = 0;
-    const char* const end = text.data() + text.size() - suffix;
-    const auto [at, status] = std::from_chars(text.data(), end, value);
-    if (status != std::errc() || at != end || value < 0)
-        fail("'{}' is no size of a fast tier; give bytes, a size such as 512M, or a percentage of "
-             "the trace's footprint such as 10%",
-             whole);
-    return value;
-}
-
-std::uint32_t fast_pages(const std::string& text, std::uint64_t footprint_pages) {
-    constexpr std::string_view units = "KMGT";
-    double pages;
-    if (text.ends_with('%')) {
-        pages = number_before(text, 1, text) / 100 * static_cast<double>(footprint_pages);
-    } else {
-        const std::size_t unit = text.empty() ? units.npos : units.find(text.back());
-        const double value = number_before(text, unit != units.npos, text);
-        const int power = unit == units.npos ? 0 : 10 * static_cast<int>(unit + 1);
-        pages = std::ldexp(value, power) / page_bytes;
-    }
-    if (pages >= INT32_MAX)
-        fail("a fast tier of {} has more pages than can be simulated; give less than 8T", text);
-    return static_cast<std::uint32_t>(pages);
-}
 
 std::unique_ptr<request_source> open_source(const sim_options& options) {
     if (!options.synthetic.empty()) {
@@ -176,13 +115,11 @@ std::vector<std::uint32_t> chosen_sizes(const sim_options& options, const survey
 }
 
 nlohmann::json simulate_one(const sim_options& options) {
-    const auto device = find_device(options.device);
-    if (!device)
-        fail("there is no device model '{}'; choose one of ssd, tssd, hdd", options.device);
+    const device_model device = require_device(options.device);
     const std::vector<policy_name> policies = chosen_policies(options.policy);
     const std::unique_ptr<request_source> source = open_source(options);
     progress_bar reading("reading");
-    const survey about = survey_trace(*source, std::span(&*device, 1), reading.report());
+    const survey about = survey_trace(*source, std::span(&device, 1), reading.report());
     if (about.requests == 0)
         fail("there are no reads or writes in {}; check that it is the right file", options.trace);
 
@@ -193,7 +130,7 @@ nlohmann::json simulate_one(const sim_options& options) {
         for (const std::uint32_t pages : chosen_sizes(options, about)) {
             if (is_clairvoyant(policy) && !knowledge)
                 knowledge = std::make_unique<future>(*source, about.page_accesses);
-            tiers.push_back(make_tier(policy, pages, std::span(&*device, 1)));
+            tiers.push_back(make_tier(policy, pages, std::span(&device, 1)));
             outcomes.push_back({policy, pages, tiers.back().get()});
         }
     progress_bar simulating("simulating");
@@ -201,7 +138,7 @@ nlohmann::json simulate_one(const sim_options& options) {
              about.requests, simulating.report());
     nlohmann::json results = nlohmann::json::array();
     for (const outcome& o : outcomes)
-        results.push_back(outcome_json(o, about, *device));
+        results.push_back(outcome_json(o, about, device));
     return results;
 }
 
@@ -365,7 +302,7 @@ int sim(const sim_options& options) {
         return 0;
     } catch (const trace_error& e) {
         fmt::print(stderr, "tierctl: {}\n", e.what());
-        return bad_trace;
+        return bad_trace_status;
     }
 }
 

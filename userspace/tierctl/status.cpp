@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl status and list.
-#include "block_device.hpp"
 #include "discovery.hpp"
 #include "error.hpp"
 #include "json_text.hpp"
 #include "open_volumes.hpp"
+#include "prometheus.hpp"
+#include "replace_file.hpp"
 #include "verbs.hpp"
 
 #include <algorithm>
@@ -18,22 +19,50 @@ namespace {
 
 struct reading_options {
     std::string name;
+    std::string output;
     bool json = false;
+    bool prometheus = false;
 };
 
-/// A device that was made without tierctl may have no UUID of its own; the driver knows the
-/// volume's.
-std::string volume_uuid(const dm_device& device, const open_volume& volume) {
-    const std::string_view prefix = dm_uuid_prefix;
-    if (device.uuid.starts_with(prefix))
-        return device.uuid.substr(prefix.size());
-    if (volume.status.state == TIERED_STATE_FAIL || volume.without_fast())
-        return "";
-    return send_dm_message(device.name, TIERED_MESSAGE_UUID);
+monitored_volume monitored(const dm_device& device) {
+    monitored_volume m{describe(device), {}};
+    if (!m.volume.without_fast() && m.volume.status.counters)
+        for (const std::string_view path : latency_paths)
+            m.latencies.emplace(path, ask_histogram(device.name, path));
+    return m;
+}
+
+/// A volume that is closed while the others are asked is no trouble.
+std::vector<monitored_volume> all_monitored() {
+    std::vector<monitored_volume> all;
+    for (const dm_device& device : open_dm_volumes()) {
+        try {
+            all.push_back(monitored(device));
+        } catch (const error&) {
+            if (find_dm_device(device.name))
+                throw;
+        }
+    }
+    return all;
+}
+
+int expose(const reading_options& options) {
+    constexpr mode_t mode = 0640;
+    const std::string text =
+        prometheus_text(options.name.empty()
+                            ? all_monitored()
+                            : std::vector<monitored_volume>{monitored(require_open(options.name))});
+    if (options.output.empty())
+        fmt::print("{}", text);
+    else
+        replace_file(options.output, text, mode);
+    return 0;
 }
 
 int status(const reading_options& options) {
     require_root("status");
+    if (options.prometheus)
+        return expose(options);
     const open_volume volume = describe(require_open(options.name));
     if (options.json)
         fmt::print("{}\n", json_text(status_json(volume)));
@@ -109,39 +138,26 @@ int list(bool json) {
 
 } // namespace
 
-open_volume describe(const dm_device& device) {
-    constexpr std::size_t fast_word = 0;
-    constexpr std::size_t capacity_word = 2;
-    const std::vector<std::string> words = split_words(device.table);
-    if (words.size() <= capacity_word)
-        fail("the table of the volume '{}' cannot be understood: {}", device.name, device.table);
-    open_volume volume;
-    volume.name = device.name;
-    if (words[fast_word] != "-")
-        volume.fast_path = device_path_of(words[fast_word]);
-    volume.capacity_path = device_path_of(words[capacity_word]);
-    volume.size_bytes = device.sectors * TIERED_SECTOR_BYTES;
-    volume.open_count = device.open_count;
-    volume.status = parse_status(device.status);
-    volume.uuid = volume_uuid(device, volume);
-    return volume;
-}
-
-dm_device require_open(const std::string& name) {
-    const auto device = find_dm_device(name);
-    if (!device)
-        fail("the volume '{}' is not open; open it with: tierctl open {}", name, name);
-    if (!device->is_volume())
-        fail("/dev/mapper/{} is no volume of dm-tiered", name);
-    return *device;
-}
-
 void add_status(CLI::App& app, action& chosen) {
     auto options = std::make_shared<reading_options>();
     CLI::App* verb = app.add_subcommand("status", "Show how an open volume is doing");
-    verb->add_option("NAME", options->name, "Name of the volume")->required();
-    verb->add_flag("--json", options->json, "For programs");
-    verb->callback([options, &chosen] { chosen = [options] { return status(*options); }; });
+    verb->footer("Example, for the textfile collector of Prometheus' node_exporter:\n"
+                 "  tierctl status --prometheus --output /var/lib/prometheus/node-exporter/"
+                 "tiered.prom");
+    CLI::Option* name = verb->add_option(
+        "NAME", options->name, "Name of the volume; with --prometheus, all where not given");
+    CLI::Option* json = verb->add_flag("--json", options->json, "For programs");
+    CLI::Option* prometheus =
+        verb->add_flag("--prometheus", options->prometheus, "For Prometheus, in its text format")
+            ->excludes(json);
+    verb->add_option("--output", options->output,
+                     "Replace this file, whose mode and group stay (new: 0640)")
+        ->needs(prometheus);
+    verb->callback([options, name, &chosen] {
+        if (name->empty() && !options->prometheus)
+            throw CLI::RequiredError("NAME");
+        chosen = [options] { return status(*options); };
+    });
 }
 
 void add_list(CLI::App& app, action& chosen) {

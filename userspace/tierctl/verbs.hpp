@@ -21,6 +21,12 @@ void add_heat(CLI::App& app, action& chosen);
 void add_sim(CLI::App& app, action& chosen);
 void add_recognise(CLI::App& app, action& chosen);
 void add_why(CLI::App& app, action& chosen);
+void add_attach(CLI::App& app, action& chosen);
+void add_detach(CLI::App& app, action& chosen);
+void add_resize(CLI::App& app, action& chosen);
+void add_set(CLI::App& app, action& chosen);
+void add_top(CLI::App& app, action& chosen);
+void add_advise(CLI::App& app, action& chosen);
 
 /// For the machine's own use, and so not in the help: what udev's rules and units call, and the
 /// completion of shells.

@@ -5,11 +5,9 @@
 #include "heat.hpp"
 #include "json_text.hpp"
 #include "open_volumes.hpp"
-#include "reply.hpp"
 #include "text.hpp"
 #include "verbs.hpp"
 
-#include <algorithm>
 #include <memory>
 
 namespace tierctl {
@@ -23,17 +21,6 @@ struct why_options {
     std::optional<std::uint64_t> offset_bytes;
     bool json = false;
 };
-
-std::vector<extent_decision> ask_why(const std::string& name) {
-    std::vector<extent_decision> all;
-    ask_in_parts(name, TIERED_MESSAGE_WHY, [&all](const std::string& text) {
-        const why_reply reply = parse_why_reply(text);
-        all.insert(all.end(), reply.decisions.begin(), reply.decisions.end());
-        return reply.next;
-    });
-    std::ranges::sort(all, {}, &extent_decision::extent);
-    return all;
-}
 
 void keep_extent_at(std::vector<extent_decision>& decisions, std::uint64_t offset_bytes) {
     std::erase_if(decisions, [extent = offset_bytes / extent_bytes](const extent_decision& d) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Volumes that are open, by what device-mapper and the driver say of them.
+#pragma once
+
+#include "dm.hpp"
+#include "status.hpp"
+
+namespace tiered {
+
+/// The open volume that `device`, with a `tiered` table, is.
+open_volume describe(const dm_device& device);
+/// The device of the open volume `name`; throws a sentence when it is not open.
+dm_device require_open(const std::string& name);
+
+/// Throws a sentence when the open volume has no fast tier that could be asked.
+void require_fast_tier(const dm_device& device);
+
+} // namespace tiered
