@@ -35,7 +35,7 @@ struct volume_record {
     /// True when the disk alone has all that was ever acknowledged.
     bool disk_is_whole() const {
         return homes == homes_state::whole || homes == homes_state::writethrough ||
-               homes == homes_state::alone;
+               homes == homes_state::alone || homes == homes_state::released;
     }
 };
 

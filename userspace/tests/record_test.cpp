@@ -63,8 +63,8 @@ TEST_F(Records, AreFoundByNameTheNewestFirst) {
 
 TEST_F(Records, SayWhetherTheDiskHasEverything) {
     volume_record record = sample("u1", 5);
-    for (const homes_state whole :
-         {homes_state::whole, homes_state::writethrough, homes_state::alone}) {
+    for (const homes_state whole : {homes_state::whole, homes_state::writethrough,
+                                    homes_state::alone, homes_state::released}) {
         record.homes = whole;
         EXPECT_TRUE(record_from_text(record_text(record), "x").disk_is_whole());
     }

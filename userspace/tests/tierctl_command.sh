@@ -98,7 +98,7 @@ expect 1 "there is nothing to simulate" "$tierctl" sim
 expect 1 "cannot be opened" "$tierctl" sim --trace "$dir/none"
 i=0
 while [ $i -lt 64 ]; do echo "$i,R,$((i % 32 * 65536)),4096"; i=$((i + 1)); done >"$dir/trace"
-expect 0 "4.0x" "$tierctl" advise --trace "$dir/trace" --fast 25%
+expect 0 "   4x" "$tierctl" advise --trace "$dir/trace" --fast 25%
 expect 0 '"factor": 0.5' "$tierctl" advise --trace "$dir/trace" --fast 64K --json
 expect 1 "waits for the policy in the driver" "$tierctl" advise v0
 expect 1 "name the size of the fast tier" "$tierctl" advise --trace "$dir/trace"

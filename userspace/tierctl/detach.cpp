@@ -23,6 +23,7 @@
 #include "signals.hpp"
 #include "verbs.hpp"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -113,6 +114,13 @@ std::string first_finding(const check_report& report, severity level) {
     return "see tierctl check";
 }
 
+/// Whether there is no other damage than the pages that are known as lost.
+bool only_lost(const check_report& report) {
+    const auto damages = std::ranges::count(report.findings, severity::damage, &finding::level);
+    return report.counts.lost > 0 && report.findings_left_out == 0 &&
+           static_cast<std::uint64_t>(damages) == report.counts.lost;
+}
+
 void require_whole(const check_report& report, const detach_options& options) {
     const check_counts& counts = report.counts;
     if (counts.dirty)
@@ -124,7 +132,7 @@ void require_whole(const check_report& report, const detach_options& options) {
             "{} pages of the volume '{}' are lost: its disk has older contents there; restore them "
             "from a backup while it is open, or give --accept-loss",
             count_text(counts.lost), options.name);
-    if (report.worst == severity::damage && !(counts.lost && options.accept_loss))
+    if (report.worst == severity::damage && !only_lost(report))
         fail("the disk of the volume '{}' cannot be shown to be whole: {}; tierctl check {} tells "
              "more",
              options.name, first_finding(report, severity::damage), options.name);

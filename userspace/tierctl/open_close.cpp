@@ -136,12 +136,12 @@ void load_module() {
         fail("the kernel module dm-tiered is loaded, but offers no target; look at dmesg");
 }
 
-void settle_writethrough(const std::string& name) {
+void settle_writethrough(const std::string& name, bool tell) {
     const open_volume volume = describe(require_open(name));
     const std::uint64_t dirty = volume.status.counters ? volume.status.counters->frames_dirty : 1;
     if (!dirty)
         note_written_through(volume.uuid);
-    else
+    else if (tell)
         fmt::print(
             "{} pages are still only in the fast tier; tierctl flush {} waits until they are "
             "home\n",
@@ -169,7 +169,7 @@ void open_found(const open_options& options, const found_volume& volume) {
     fmt::print("opened /dev/mapper/{}: {} on {} and {}\n", options.name,
                size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
     if (options.writethrough && !options.read_only)
-        settle_writethrough(options.name);
+        settle_writethrough(options.name, true);
 }
 
 void require_unused(const dm_device& device) {

@@ -73,13 +73,14 @@ void reload(const dm_device& device, const volume_table& table) {
 }
 
 /// The record may promise less than is true at any moment, and never more.
-void change(const dm_device& device, const volume_table& before, const volume_table& after) {
+void change(const dm_device& device, const volume_table& before, const volume_table& after,
+            bool tell) {
     const std::string uuid = describe(device).uuid;
     if (before.has("writethrough") && !after.has("writethrough"))
         note_written_back(uuid);
     reload(device, after);
     if (after.has("writethrough") && !after.has("read_only"))
-        settle_writethrough(device.name);
+        settle_writethrough(device.name, tell);
 }
 
 void show_change(const volume_table& before, const volume_table& after) {
@@ -107,7 +108,7 @@ int set(const set_options& options) {
              options.name);
     const volume_table after = changed(before, options.changes);
     if (after.options != before.options)
-        change(device, before, after);
+        change(device, before, after, !options.json);
     const volume_table now = parse_table(require_open(options.name).table);
     if (options.json)
         fmt::print("{}\n", json_text(nlohmann::ordered_json{{"before", values_json(before)},
