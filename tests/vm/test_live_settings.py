@@ -72,7 +72,8 @@ def test_interrupted_change_leaves_the_old_options(vm: VM) -> None:
     before = v.table()
     below.hold()
     reader = vm.spawn(f"exec dd if={v.path} of=/dev/null bs=1M count=1 iflag=direct status=none")
-    vm.run(f"until awk '{{exit $9 == 0}}' /sys/block/$(basename $(readlink -f {v.path}))/stat; do :; done")
+    under_way = f"awk '{{exit $9 == 0}}' /sys/dev/block/$(stat -L -c %Hr:%Lr {v.path})/stat"
+    vm.run(f"until {under_way}; do sleep 0.1; done")
     change = vm.spawn("exec tierctl set v0 admission=none")
     vm.run("until dmsetup table --inactive v0 | grep -q none; do sleep 0.1; done")
     change.signal(signal.SIGINT)

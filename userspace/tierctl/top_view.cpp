@@ -77,13 +77,21 @@ double share(std::uint64_t part, std::uint64_t whole) {
     return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0;
 }
 
+/// `width` characters, of which the share `part` of `whole` counts.
+std::size_t bar_part(std::size_t width, std::uint64_t part, std::uint64_t whole) {
+    return std::min(width,
+                    static_cast<std::size_t>(static_cast<double>(width) * share(part, whole)));
+}
+
 std::string frames_text(const volume_counters& c) {
     constexpr std::size_t width = 30;
-    const auto dirty = static_cast<std::size_t>(width * share(c.frames_dirty, c.frames_total));
-    const auto used =
-        static_cast<std::size_t>(width * share(c.frames_dirty + c.frames_clean, c.frames_total));
-    std::string text = fmt::format("frames [{:#<{}}{:=<{}}{:.<{}}] {} dirty, {} clean, {} free", "",
-                                   dirty, "", used - dirty, "", width - used,
+    // The driver counts them one after the other, while frames change hands.
+    const std::size_t dirty = bar_part(width, c.frames_dirty, c.frames_total);
+    const std::size_t used =
+        std::max(dirty, bar_part(width, c.frames_dirty + c.frames_clean, c.frames_total));
+    const std::string bar =
+        std::string(dirty, '#') + std::string(used - dirty, '=') + std::string(width - used, '.');
+    std::string text = fmt::format("frames [{}] {} dirty, {} clean, {} free", bar,
                                    percent_text(share(c.frames_dirty, c.frames_total)),
                                    percent_text(share(c.frames_clean, c.frames_total)),
                                    percent_text(share(c.frames_free, c.frames_total)));
