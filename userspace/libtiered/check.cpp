@@ -2,13 +2,11 @@
 // Checking a volume: superblocks, words, shadows and, where it matters, contents.
 #include "check.hpp"
 
-#include "../../driver/core/load.h"
 #include "error.hpp"
-#include "page_index.hpp"
+#include "page_contents.hpp"
+#include "word_tables.hpp"
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <optional>
 
 namespace tiered {
@@ -16,154 +14,8 @@ namespace tiered {
 namespace {
 
 constexpr std::size_t findings_kept = 200;
-constexpr std::size_t read_chunk_bytes = 1 << 20;
-constexpr auto unreadable = std::byte{0xff}; // bits that no valid word has
 
-using page_contents = std::array<std::byte, TIERED_FRAME_BYTES>;
-
-/// Reads a table of words; sectors that the medium cannot read become words that do not decode.
-std::vector<__le64> read_table(storage& fast, std::uint64_t offset, std::uint32_t frames) {
-    std::vector<__le64> words((std::uint64_t{frames} * sizeof(__le64) + TIERED_FRAME_BYTES - 1) /
-                              TIERED_FRAME_BYTES * TIERED_FRAME_BYTES / sizeof(__le64));
-    auto rest = std::as_writable_bytes(std::span(words));
-    while (!rest.empty()) {
-        auto chunk = rest.first(std::min(rest.size(), read_chunk_bytes));
-        try {
-            fast.read(offset, chunk);
-        } catch (const media_error&) {
-            for (std::size_t at = 0; at < chunk.size(); at += TIERED_SECTOR_BYTES) {
-                auto sector = chunk.subspan(at, TIERED_SECTOR_BYTES);
-                try {
-                    fast.read(offset + at, sector);
-                } catch (const media_error&) {
-                    std::ranges::fill(sector, unreadable);
-                }
-            }
-        }
-        offset += chunk.size();
-        rest = rest.subspan(chunk.size());
-    }
-    words.resize(frames);
-    return words;
-}
-
-struct word_tables {
-    std::vector<__le64> primary;
-    std::vector<__le64> shadow;
-    tiered_words view{};
-    tiered_word_copies copies{};
-
-    word_tables(storage& fast, const superblock& sb)
-        : primary(read_table(fast, sb.words_offset(), sb.frames())),
-          shadow(read_table(fast, sb.shadow_offset(), sb.frames())),
-          view{primary.data(),   shadow.data(), sb.pages(), sb.frames(),
-               sb.raw.word_seed, nullptr,       nullptr},
-          copies{primary.data(), shadow.data(), 0, sb.frames()} {}
-};
-
-struct odd_frame {
-    std::uint32_t frame;
-    tiered_claim claim;
-    std::uint32_t other;
-};
-
-/// What loading finds, kept until everything is known.
-struct load_results {
-    page_index index;
-    std::uint64_t free = 0;
-    std::uint64_t retired = 0;
-    std::vector<odd_frame> losers;
-    std::vector<odd_frame> damaged;
-    std::vector<odd_frame> conflicts;
-
-    explicit load_results(const tiered_words& words) : index(words) {}
-};
-
-std::uint32_t found_holder(const std::optional<page_index::holder>& holder, tiered_claim* claim) {
-    if (!holder)
-        return TIERED_NO_FRAME;
-    *claim = holder->claim;
-    return holder->frame;
-}
-
-std::uint32_t on_find(void* context, std::uint64_t page, tiered_claim* claim) {
-    return found_holder(static_cast<load_results*>(context)->index.find(page), claim);
-}
-
-void on_hold(void* context, std::uint32_t frame, const tiered_claim* claim, std::uint32_t) {
-    static_cast<load_results*>(context)->index.hold(frame, claim->page);
-}
-
-void on_found(void* context, std::uint32_t frame, tiered_found what, const tiered_claim* claim,
-              std::uint32_t other) {
-    load_results& results = *static_cast<load_results*>(context);
-    switch (what) {
-    case TIERED_FOUND_FREE:
-        results.free++;
-        break;
-    case TIERED_FOUND_RETIRED:
-        results.retired++;
-        break;
-    case TIERED_FOUND_HOLDER:
-        break;
-    case TIERED_FOUND_LOSER:
-        results.losers.push_back({frame, *claim, other});
-        break;
-    case TIERED_FOUND_DAMAGED:
-    case TIERED_FOUND_UNKNOWN:
-        results.damaged.push_back({frame, *claim, other});
-        break;
-    case TIERED_FOUND_CONFLICT:
-        results.conflicts.push_back({frame, *claim, other});
-        break;
-    }
-}
-
-load_results load(const word_tables& tables) {
-    constexpr tiered_load_ops ops{on_find, on_hold, on_found};
-    load_results results(tables.view);
-    tiered_load_words(&tables.view, &tables.copies, &ops, &results);
-    return results;
-}
-
-/// What the driver would make of the damaged words, one after the other, when it loads them.
-class damage_judge {
-public:
-    explicit damage_judge(const page_index& index) : index_(index) {}
-
-    tiered_found judge(const odd_frame& odd) {
-        constexpr tiered_load_ops ops{on_find, on_hold, on_found};
-        frame_ = odd.frame;
-        tiered_load_damaged(odd.frame, &odd.claim, &ops, this);
-        return fate_;
-    }
-
-private:
-    static std::uint32_t on_find(void* context, std::uint64_t page, tiered_claim* claim) {
-        damage_judge& self = *static_cast<damage_judge*>(context);
-        if (const auto lost = self.lost_.find(page); lost != self.lost_.end())
-            return found_holder(lost->second, claim);
-        return found_holder(self.index_.find(page), claim);
-    }
-
-    static void on_hold(void* context, std::uint32_t frame, const tiered_claim* claim,
-                        std::uint32_t) {
-        static_cast<damage_judge*>(context)->lost_[claim->page] = {frame, *claim};
-    }
-
-    static void on_found(void* context, std::uint32_t frame, tiered_found what, const tiered_claim*,
-                         std::uint32_t) {
-        damage_judge& self = *static_cast<damage_judge*>(context);
-        if (frame == self.frame_) // another may be reported as its loser
-            self.fate_ = what;
-    }
-
-    const page_index& index_;
-    std::map<std::uint64_t, page_index::holder> lost_;
-    std::uint32_t frame_ = TIERED_NO_FRAME;
-    tiered_found fate_ = TIERED_FOUND_FREE;
-};
-
+constexpr int superblock_tries = 5; ///< of a volume whose driver may be writing one
 const char* state_text(tiered_claim_state state) {
     switch (state) {
     case TIERED_CLAIM_CLEAN:
@@ -177,14 +29,39 @@ const char* state_text(tiered_claim_state state) {
     }
 }
 
+/// What is not the same in two readings, one after the other, is left out: it says *free*. What is
+/// the same in both stood at one time, between the end of the first and the beginning of the
+/// second.
+word_tables standing_words(storage& fast, const superblock& sb, std::uint64_t& changed) {
+    const word_tables before(fast, sb);
+    word_tables after(fast, sb);
+    for (std::uint32_t frame = 0; frame < sb.frames(); frame++) {
+        if (before.primary[frame] == after.primary[frame] &&
+            before.shadow[frame] == after.shadow[frame])
+            continue;
+        changed++;
+        after.primary[frame] = after.shadow[frame] =
+            tiered_claim_encode({0, TIERED_CLAIM_FREE, 0}, frame, sb.raw.word_seed);
+    }
+    return word_tables(std::move(after.primary), std::move(after.shadow), sb);
+}
+
+word_tables words_to_judge(storage& fast, const superblock& sb, bool live, std::uint64_t& changed) {
+    if (live)
+        return standing_words(fast, sb, changed);
+    return word_tables(fast, sb);
+}
+
 class checker {
 public:
-    checker(storage& fast, storage* capacity, const superblock& sb, check_report& report)
-        : fast_(fast), capacity_(capacity), sb_(sb), tables_(fast, sb), results_(load(tables_)),
+    checker(storage& fast, storage* capacity, const superblock& sb, bool live, check_report& report)
+        : fast_(fast), capacity_(capacity), sb_(sb), live_(live),
+          tables_(words_to_judge(fast, sb, live, report.counts.changed)), results_(tables_),
           report_(report) {}
 
     void run(const check_options& options) {
         count();
+        tell_changed();
         judge_losers();
         for (const odd_frame& odd : results_.conflicts)
             judge_conflict(odd);
@@ -208,16 +85,39 @@ public:
 private:
     void count() {
         check_counts& counts = report_.counts;
-        counts.free = results_.free;
+        counts.free = results_.free - counts.changed;
         counts.retired = results_.retired;
         counts.losers = results_.losers.size();
-        counts.damaged = results_.damaged.size();
+        counts.damaged = results_.damaged.size() + results_.unknown.size();
         counts.conflicts = results_.conflicts.size();
         results_.index.each([&](const page_index::holder& holder) {
             counts.clean += holder.claim.state == TIERED_CLAIM_CLEAN;
             counts.dirty += holder.claim.state == TIERED_CLAIM_DIRTY;
             counts.lost += holder.claim.state == TIERED_CLAIM_LOST;
         });
+    }
+
+    void tell_changed() {
+        if (report_.counts.changed > 0)
+            say(severity::note,
+                "the volume is in use: {} frame words changed while they were read, which is "
+                "normal, and were not judged",
+                count_text(report_.counts.changed));
+    }
+
+    /// Of a volume in use, whether the frame's word is still the one that was judged.
+    bool stands(std::uint32_t frame) {
+        constexpr std::uint64_t words = TIERED_SECTOR_BYTES / sizeof(__le64);
+        std::array<__le64, words> sector{};
+        if (!live_)
+            return true;
+        try {
+            fast_.read(sb_.words_offset() + frame / words * TIERED_SECTOR_BYTES,
+                       std::as_writable_bytes(std::span(sector)));
+        } catch (const media_error&) {
+            return false;
+        }
+        return sector[frame % words] == tables_.primary[frame];
     }
 
     void judge_losers() {
@@ -251,6 +151,8 @@ private:
     void judge_all_damaged() {
         damage_judge judge(results_.index);
         std::uint64_t out_of_use = 0;
+        for (const odd_frame& odd : results_.unknown)
+            judge_unknown(odd.frame);
         for (const odd_frame& odd : results_.damaged) {
             if (odd.claim.state == TIERED_CLAIM_RETIRED)
                 out_of_use++;
@@ -262,14 +164,20 @@ private:
                 count_text(out_of_use));
     }
 
-    void judge_damaged(const odd_frame& odd, damage_judge& judge) {
-        if (!claim_in(tables_.shadow, odd.frame)) {
+    void judge_unknown(std::uint32_t frame) {
+        if (const auto beyond = claim_beyond(tables_, frame))
+            say(severity::damage,
+                "the word of frame {} claims page {}, which is beyond the volume's end: the volume "
+                "is not opened",
+                frame, beyond->page);
+        else
             say(severity::damage,
                 "the word of frame {} is damaged and so is its shadow; if it was dirty, a page has "
                 "lost its newest contents, and which one cannot be told",
-                odd.frame);
-            return;
-        }
+                frame);
+    }
+
+    void judge_damaged(const odd_frame& odd, damage_judge& judge) {
         switch (judge.judge(odd)) {
         case TIERED_FOUND_LOSER:
             say(severity::repairable,
@@ -305,7 +213,8 @@ private:
     /// What is dirty is nowhere else, so that it has to be readable.
     void judge_dirty() {
         results_.index.each([&](const page_index::holder& holder) {
-            if (holder.claim.state == TIERED_CLAIM_DIRTY && !frame_contents(holder.frame))
+            if (holder.claim.state == TIERED_CLAIM_DIRTY && !frame_contents(holder.frame) &&
+                stands(holder.frame))
                 say(severity::damage,
                     "page {} is dirty in frame {}, which cannot be read: its newest contents are "
                     "lost",
@@ -330,9 +239,9 @@ private:
         std::uint64_t behind = 0;
         for (std::uint32_t frame = 0; frame < sb_.frames(); frame++) {
             if (tables_.primary[frame] == tables_.shadow[frame] ||
-                !claim_in(tables_.primary, frame))
+                !tables_.claim(tables_.primary, frame))
                 continue;
-            if (claim_in(tables_.shadow, frame))
+            if (tables_.claim(tables_.shadow, frame))
                 behind++;
             else
                 damaged++;
@@ -356,7 +265,10 @@ private:
 
     void verify_page(const page_index::holder& holder) {
         const std::uint64_t page = holder.claim.page;
-        switch (compare_with_home(holder.frame, page)) {
+        const comparison found = compare_with_home(holder.frame, page);
+        if (!stands(holder.frame))
+            return;
+        switch (found) {
         case comparison::same:
             break;
         case comparison::different:
@@ -380,63 +292,38 @@ private:
         }
     }
 
-    std::optional<tiered_claim> claim_in(const std::vector<__le64>& table,
-                                         std::uint32_t frame) const {
-        tiered_claim claim{};
-        if (tiered_claim_decode(table[frame], frame, tables_.view.seed, tables_.view.pages, &claim))
-            return std::nullopt;
-        return claim;
-    }
-
-    static std::optional<page_contents> read_page(storage& from, std::uint64_t offset) {
-        page_contents contents;
-        try {
-            from.read(offset, contents);
-        } catch (const media_error&) {
-            return std::nullopt;
-        }
-        return contents;
-    }
-
     std::optional<page_contents> frame_contents(std::uint32_t frame) {
         return read_page(fast_, sb_.frame_offset(frame));
     }
 
-    enum class comparison { same, different, frame_unreadable, home_unreadable };
-
     comparison compare_with_home(std::uint32_t frame, std::uint64_t page) {
-        const auto here = frame_contents(frame);
-        if (!here)
-            return comparison::frame_unreadable;
-        const auto home =
-            capacity_ ? read_page(*capacity_, page * TIERED_FRAME_BYTES) : std::nullopt;
-        if (!home)
-            return comparison::home_unreadable;
-        return *here == *home ? comparison::same : comparison::different;
+        return tiered::compare_with_home(fast_, capacity_, sb_, frame, page);
     }
 
     storage& fast_;
     storage* capacity_;
     const superblock& sb_;
-    word_tables tables_;
-    load_results results_;
+    const bool live_;
+    const word_tables tables_;
+    const found_words results_;
     check_report& report_;
 };
 
-void require_capacity(const superblock& sb, const storage* capacity) {
-    if (!capacity)
-        return;
-    const std::uint64_t wanted = sb.tier().size_sectors * TIERED_SECTOR_BYTES;
-    if (capacity->size_bytes() < wanted) // it may have grown
-        fail("this is not the capacity tier of the volume '{}': it has {} bytes, but {} were "
-             "recorded; name the right one",
-             sb.name(), capacity->size_bytes(), wanted);
+/// The driver may be in the middle of writing one, so that a fault counts when it stays.
+superblock_search search_superblocks(storage& fast, bool live) {
+    superblock_search found = find_superblock(fast);
+    for (int i = 1; live && i < superblock_tries; i++) {
+        if (found.chosen && found.other_slot_fault.empty())
+            break;
+        found = find_superblock(fast);
+    }
+    return found;
 }
 
 } // namespace
 
 check_report check_volume(storage& fast, storage* capacity, const check_options& options) {
-    const superblock_search found = find_superblock(fast);
+    const superblock_search found = search_superblocks(fast, options.live);
     check_report report;
     if (!found.chosen) {
         if (!found.has_magic)
@@ -451,9 +338,10 @@ check_report check_volume(storage& fast, storage* capacity, const check_options&
         return report;
     }
     report.sb = *found.chosen;
-    require_capacity(report.sb, capacity);
+    if (capacity)
+        require_own_capacity(report.sb, *capacity);
 
-    checker run(fast, capacity, report.sb, report);
+    checker run(fast, capacity, report.sb, options.live, report);
     if (!found.other_slot_fault.empty())
         run.say(severity::repairable, "superblock {} {}; superblock {} is whole and serves",
                 found.chosen_slot == 0 ? "B" : "A", found.other_slot_fault,
@@ -467,7 +355,7 @@ check_report check_volume(storage& fast, storage* capacity, const check_options&
 
 std::uint64_t count_dirty_pages(storage& fast, const superblock& sb) {
     const word_tables tables(fast, sb);
-    const load_results results = load(tables);
+    const found_words results(tables);
     std::uint64_t dirty = 0;
     results.index.each([&](const page_index::holder& holder) {
         dirty += holder.claim.state == TIERED_CLAIM_DIRTY;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checking a volume that is not open: what its tiers say, and whether anything was lost.
+// Checking a volume, closed or in use: what its tiers say, and whether anything was lost.
 #pragma once
 
 #include "storage.hpp"
@@ -31,6 +31,7 @@ struct check_counts {
     std::uint64_t losers = 0;
     std::uint64_t damaged = 0;
     std::uint64_t conflicts = 0;
+    std::uint64_t changed = 0; ///< words that changed while a volume in use was read: not judged
 };
 
 struct check_report {
@@ -44,6 +45,7 @@ struct check_report {
 
 struct check_options {
     bool verify_clean = false; ///< compare every clean frame with its home
+    bool live = false;         ///< the volume is in use: only what two readings agree on counts
 };
 
 /// Throws when there is no volume to check or the capacity tier cannot be its own; a superblock

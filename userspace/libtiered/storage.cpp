@@ -2,6 +2,7 @@
 // Storage on files and block devices.
 #include "storage.hpp"
 
+#include "../../driver/core/format.h"
 #include "error.hpp"
 
 #include <algorithm>
@@ -115,12 +116,18 @@ void file_storage::write(std::uint64_t offset, std::span<const std::byte> data) 
             ::pwrite(fd_.get(), buffer_->bytes.data(), wanted, static_cast<off_t>(offset));
         if (put < 0 && errno == EINTR)
             continue;
+        if (put < 0 && errno == EIO)
+            throw media_error(fmt::format("{} cannot be written at byte {}", path_, offset));
         if (put <= 0)
             fail("cannot write {} at byte {}: {}", path_, offset,
                  errno_text(put < 0 ? errno : ENOSPC));
         data = data.subspan(static_cast<std::size_t>(put));
         offset += static_cast<std::uint64_t>(put);
     }
+}
+
+std::uint64_t file_storage::write_bytes() const {
+    return std::max<std::uint64_t>(block_bytes_, TIERED_SECTOR_BYTES);
 }
 
 void file_storage::sync() {

@@ -19,13 +19,15 @@ public:
     virtual std::uint64_t size_bytes() const = 0;
     /// Throws media_error when the medium cannot read these bytes.
     virtual void read(std::uint64_t offset, std::span<std::byte> out) = 0;
+    /// Throws media_error when the medium cannot take these bytes.
     virtual void write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+    /// What can be written at least, a multiple of 512; 4096 always can.
+    virtual std::uint64_t write_bytes() const = 0;
     /// Returns when everything written before is durable.
     virtual void sync() = 0;
 };
 
-/// A block device, read and written past the page cache, or a regular file. Writes are in whole
-/// blocks of the device, which 4 KiB always are.
+/// A block device, read and written past the page cache, or a regular file.
 class file_storage : public storage {
 public:
     enum class access { read_only, exclusive };
@@ -39,6 +41,7 @@ public:
     std::uint64_t size_bytes() const override { return size_bytes_; }
     void read(std::uint64_t offset, std::span<std::byte> out) override;
     void write(std::uint64_t offset, std::span<const std::byte> data) override;
+    std::uint64_t write_bytes() const override;
     void sync() override;
 
     int fd() const { return fd_.get(); }

@@ -4,6 +4,7 @@
 
 #include "error.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace tiered {
@@ -73,13 +74,18 @@ superblock_search find_superblock(storage& fast) {
     return found;
 }
 
-void clear_needs_check(storage& fast, const superblock_search& found) {
-    tiered_superblock_disk next = found.chosen->raw;
-    next.flags = cpu_to_le32(le32_to_cpu(next.flags) & ~TIERED_SB_NEEDS_CHECK);
-    next.generation = cpu_to_le64(le64_to_cpu(next.generation) + 1);
-    tiered_superblock_seal(&next);
-    const unsigned slot = 1 - found.chosen_slot;
-    fast.write(std::uint64_t{slot} * TIERED_SUPERBLOCK_BYTES, std::as_bytes(std::span(&next, 1)));
+void require_own_capacity(const superblock& sb, const storage& capacity) {
+    const std::uint64_t wanted = sb.tier().size_sectors * TIERED_SECTOR_BYTES;
+    if (capacity.size_bytes() < wanted) // it may have grown
+        fail("this is not the capacity tier of the volume '{}': it has {} bytes, but {} were "
+             "recorded; name the right one",
+             sb.name(), capacity.size_bytes(), wanted);
+}
+
+void write_next_superblock(storage& fast, superblock& sb, unsigned slot) {
+    sb.raw.generation = cpu_to_le64(sb.generation() + 1);
+    tiered_superblock_seal(&sb.raw);
+    fast.write(std::uint64_t{slot} * TIERED_SUPERBLOCK_BYTES, std::as_bytes(std::span(&sb.raw, 1)));
     fast.sync();
 }
 
@@ -87,6 +93,12 @@ void invalidate_superblock(storage& fast, unsigned slot) {
     const std::array<std::byte, TIERED_SUPERBLOCK_BYTES> zeros{};
     fast.write(std::uint64_t{slot} * TIERED_SUPERBLOCK_BYTES, zeros);
     fast.sync();
+}
+
+void clear_needs_check(storage& fast, const superblock_search& found) {
+    superblock next = *found.chosen;
+    next.raw.flags = cpu_to_le32(le32_to_cpu(next.raw.flags) & ~TIERED_SB_NEEDS_CHECK);
+    write_next_superblock(fast, next, 1 - found.chosen_slot);
 }
 
 } // namespace tiered

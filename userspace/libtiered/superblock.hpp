@@ -56,6 +56,13 @@ struct superblock_search {
 
 superblock_search find_superblock(storage& fast);
 
+/// Throws unless `capacity` has at least the size that was recorded of the volume's disk.
+void require_own_capacity(const superblock& sb, const storage& capacity);
+
+/// Writes `sb` into `slot` as the newest superblock, durably; its generation moves on. Torn by a
+/// power cut it does not check, and the other one stands.
+void write_next_superblock(storage& fast, superblock& sb, unsigned slot);
+
 /// Clears the flag that asks for a check, in the slot that is not in use and then in use by it.
 void clear_needs_check(storage& fast, const superblock_search& found);
 

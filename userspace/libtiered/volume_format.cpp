@@ -4,6 +4,7 @@
 
 #include "../../driver/core/claim.h"
 #include "error.hpp"
+#include "word_tables.hpp"
 
 #include <algorithm>
 #include <array>
@@ -71,12 +72,6 @@ void write_free_words(storage& fast, const superblock& sb, std::uint64_t table_o
                                            sb.raw.word_seed);
         fast.write(table_offset + first * sizeof(__le64), std::as_bytes(std::span(chunk)));
     }
-}
-
-/// The end of a table that starts at `offset`, rounded up to whole frames.
-std::uint64_t table_end(const superblock& sb, std::uint64_t offset) {
-    const std::uint64_t bytes = std::uint64_t{sb.frames()} * sizeof(__le64);
-    return offset + (bytes + TIERED_FRAME_BYTES - 1) / TIERED_FRAME_BYTES * TIERED_FRAME_BYTES;
 }
 
 void write_superblock(storage& fast, const superblock& sb, unsigned slot,

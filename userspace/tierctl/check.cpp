@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// tierctl check: on devices or on image files, while the volume is not open.
+// tierctl check: on devices or on image files; of an open volume by a snapshot of its metadata.
 #include "check.hpp"
-#include "block_device.hpp"
 #include "discovery.hpp"
-#include "dm.hpp"
 #include "error.hpp"
 #include "json_text.hpp"
+#include "offline.hpp"
+#include "open_volumes.hpp"
 #include "verbs.hpp"
 
 #include <memory>
-#include <sys/stat.h>
 
 namespace tierctl {
 
@@ -18,41 +17,38 @@ namespace {
 using namespace tiered;
 
 struct check_verb_options {
-    std::string name;
-    std::string fast;
-    std::vector<std::string> capacity;
+    tier_options tiers;
     bool verify_clean = false;
     bool clear_needs_check = false;
     bool json = false;
 };
 
-struct tier_paths {
-    std::string fast;
-    std::string capacity;
+/// The tiers of a volume, and whether it is open meanwhile.
+struct checked_tiers {
+    tier_paths paths;
+    bool live = false;
 };
 
-void require_closed(const std::string& path) {
-    struct stat st {};
-    if (::stat(path.c_str(), &st) || !S_ISBLK(st.st_mode))
-        return;
-    const std::string user = user_of(inspect_block_device(path));
-    if (!user.empty())
-        fail("{} {}, which changes while it would be checked; close it first", path, user);
+checked_tiers tiers_of_open(const dm_device& device) {
+    require_root("check of an open volume");
+    const open_volume volume = describe(device);
+    if (volume.without_fast())
+        fail("the volume '{}' is open without its fast tier, so that there is nothing to check",
+             volume.name);
+    return {{volume.fast_path, volume.capacity_path}, true};
 }
 
-tier_paths paths_of(const check_verb_options& options) {
-    if (!options.fast.empty()) {
-        if (options.capacity.size() != 1)
-            fail("{} capacity tiers were named, but this version serves one; name one",
-                 options.capacity.size());
-        return {options.fast, options.capacity[0]};
+checked_tiers tiers_to_check(const tier_options& options) {
+    if (options.fast.empty()) {
+        require_root("check NAME");
+        if (const auto device = find_dm_device(options.name); device && device->is_volume())
+            return tiers_of_open(*device);
+    } else if (const auto device = open_volume_on(options.fast)) {
+        return tiers_of_open(*device);
     }
-    require_root("check NAME");
-    if (const auto device = find_dm_device(options.name); device && device->is_volume())
-        fail("the volume '{}' is open, and a check needs it closed: tierctl close {}", options.name,
-             options.name);
-    const found_volume volume = require_volume(options.name);
-    return {volume.fast_path, find_capacity(sought_disk(volume))};
+    const tier_paths paths = paths_of(options, "check", true);
+    require_closed(paths.fast, "check");
+    return {paths, false};
 }
 
 int exit_status_of(severity worst) {
@@ -117,6 +113,7 @@ void print_json(const check_report& report) {
                       {"older_claims", c.losers},
                       {"damaged_words", c.damaged},
                       {"conflicts", c.conflicts},
+                      {"changed_words", c.changed},
                       {"findings", findings},
                       {"findings_left_out", report.findings_left_out}};
     fmt::print("{}\n", json_text(out));
@@ -134,13 +131,15 @@ void clear_flag(const std::string& fast_path) {
 }
 
 int check(const check_verb_options& options) {
-    const tier_paths paths = paths_of(options);
-    require_closed(paths.fast);
+    const auto [paths, live] = tiers_to_check(options.tiers);
+    if (live && options.clear_needs_check)
+        fail("the volume is open, and its driver keeps the request for a check; close it first");
     check_report report;
     {
         file_storage fast(paths.fast, file_storage::access::read_only);
         file_storage capacity(paths.capacity, file_storage::access::read_only);
-        report = check_volume(fast, &capacity, {.verify_clean = options.verify_clean});
+        report =
+            check_volume(fast, &capacity, {.verify_clean = options.verify_clean, .live = live});
     }
     if (options.clear_needs_check && may_clear(report)) {
         clear_flag(paths.fast);
@@ -158,23 +157,18 @@ int check(const check_verb_options& options) {
 
 void add_check(CLI::App& app, action& chosen) {
     auto options = std::make_shared<check_verb_options>();
-    CLI::App* verb =
-        app.add_subcommand("check", "Check a closed volume, on devices or image files");
-    verb->footer("Exit status: 0 clean, 1 repaired or repairable, 2 damaged, 3 could not run.");
-    CLI::Option* name = verb->add_option("NAME", options->name, "Name of the volume");
-    CLI::Option* fast = verb->add_option("--fast", options->fast, "Its fast tier: device or image");
-    CLI::Option* capacity =
-        verb->add_option("--capacity", options->capacity, "Its capacity tier: device or image");
-    fast->needs(capacity)->excludes(name);
-    capacity->needs(fast);
+    CLI::App* verb = app.add_subcommand("check", "Check a volume, on devices or image files");
+    verb->footer(
+        "Of an open volume the metadata is read twice, and what both readings agree on counts.\n"
+        "Exit status: 0 clean, 1 repaired or repairable, 2 damaged, 3 could not run.");
+    const tier_arguments arguments(*verb, options->tiers, true);
     verb->add_flag("--verify-clean", options->verify_clean,
                    "Compare clean frames with their homes");
     verb->add_flag("--clear-needs-check", options->clear_needs_check,
                    "Clear the driver's request for a check when nothing is damaged");
     verb->add_flag("--json", options->json, "For programs");
-    verb->callback([options, name, fast, &chosen] {
-        if (name->empty() && fast->empty())
-            throw CLI::RequiredError("NAME, or --fast and --capacity,");
+    verb->callback([options, arguments, &chosen] {
+        arguments.require_named();
         chosen = [options] { return check(*options); };
     });
 }

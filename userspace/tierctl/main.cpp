@@ -24,7 +24,7 @@ int complain(std::string_view sentence, int status) {
     return status;
 }
 
-int parse_and_run(int argc, char** argv, bool is_check) {
+int parse_and_run(int argc, char** argv, bool is_verdict) {
     CLI::App app("Makes, opens, watches and checks dm-tiered volumes.", "tierctl");
     action chosen;
     app.set_version_flag("--version", "tierctl " TIERED_VERSION);
@@ -35,6 +35,9 @@ int parse_and_run(int argc, char** argv, bool is_check) {
     add_list(app, chosen);
     add_status(app, chosen);
     add_check(app, chosen);
+    add_repair(app, chosen);
+    add_dump(app, chosen);
+    add_restore(app, chosen);
     add_flush(app, chosen);
     add_heat(app, chosen);
     add_recognise(app, chosen);
@@ -55,7 +58,7 @@ int parse_and_run(int argc, char** argv, bool is_check) {
         return app.exit(help);
     } catch (const CLI::ParseError& e) {
         return complain(fmt::format("{}; see tierctl --help", e.what()),
-                        is_check ? check_could_not_run : wrong_usage);
+                        is_verdict ? check_could_not_run : wrong_usage);
     }
     return chosen();
 }
@@ -65,12 +68,13 @@ int parse_and_run(int argc, char** argv, bool is_check) {
 } // namespace tierctl
 
 int main(int argc, char** argv) {
-    // What check found stands in its exit status, so its failures must have one of their own.
-    const bool is_check = argc > 1 && std::string_view(argv[1]) == "check";
+    // What these found stands in their exit status, so their failures must have one of their own.
+    const std::string_view verb = argc > 1 ? argv[1] : "";
+    const bool is_verdict = verb == "check" || verb == "repair";
     try {
-        return tierctl::parse_and_run(argc, argv, is_check);
+        return tierctl::parse_and_run(argc, argv, is_verdict);
     } catch (const std::exception& e) {
         return tierctl::complain(e.what(),
-                                 is_check ? tierctl::check_could_not_run : tierctl::failed);
+                                 is_verdict ? tierctl::check_could_not_run : tierctl::failed);
     }
 }

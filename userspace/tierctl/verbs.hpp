@@ -16,6 +16,9 @@ void add_close(CLI::App& app, action& chosen);
 void add_list(CLI::App& app, action& chosen);
 void add_status(CLI::App& app, action& chosen);
 void add_check(CLI::App& app, action& chosen);
+void add_repair(CLI::App& app, action& chosen);
+void add_dump(CLI::App& app, action& chosen);
+void add_restore(CLI::App& app, action& chosen);
 void add_flush(CLI::App& app, action& chosen);
 void add_heat(CLI::App& app, action& chosen);
 void add_sim(CLI::App& app, action& chosen);
@@ -34,7 +37,7 @@ void add_boot_units(CLI::App& app, action& chosen);
 void add_note_open(CLI::App& app, action& chosen);
 void add_completion(CLI::App& app, action& chosen);
 
-/// Exit statuses of check; every other verb exits 0, 1 (failed) or 2 (wrong usage).
+/// Exit statuses of check and repair; every other verb exits 0, 1 (failed) or 2 (wrong usage).
 inline constexpr int check_clean = 0;
 inline constexpr int check_repairable = 1;
 inline constexpr int check_damaged = 2;
