@@ -13,6 +13,9 @@ SEEDS ?=
 CUTS ?=
 CUT ?=
 TIERED_BUG ?=
+# Of fuzzing: seconds for each target, and the one to run alone.
+TIME ?= 60
+TARGET ?=
 
 # The distribution's own, which has pytest; another python3 may come first in PATH.
 PYTHON := /usr/bin/python3
@@ -21,7 +24,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: breakage deb check check-userspace check-python check-style clean
+.PHONY: breakage deb fuzz check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -32,6 +35,7 @@ help:
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
+	@echo 'make fuzz      any bytes to whatever reads media, replies and files, by libFuzzer   (TIME=seconds TARGET=name)'
 	@echo 'make vm-shell  a shell in a virtual machine with the module loaded'
 	@echo 'make clean     remove build/'
 
@@ -89,6 +93,11 @@ powercut: guest powercut-campaign
 # Promises broken on purpose; the test of each must go red.
 breakage: guest
 	@$(PYTHON) -m tests.breakage --kernel '$(KERNEL)' $(T)
+
+fuzz: setup
+	@ci/setup fuzz
+	$(call cmake_build,fuzz,-DTIERED_FUZZ=ON -DTIERED_SANITIZE=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++)
+	@userspace/fuzz/run $(BUILD)/fuzz '$(TIME)' $(TARGET)
 
 check: check-userspace check-python check-style
 

@@ -2,8 +2,9 @@
 """Damages the metadata of a closed volume in one way: damage.py FAST KIND [PAGE]
 
 KIND is superblock-a, superblock-b, word, shadow, both (the word and the shadow of the frame that holds PAGE),
-twice (another frame claims PAGE as well, five versions on, with other contents) or beyond (a claim of a page
-beyond the volume's end). Reads and writes past the page cache; layouts as in driver/core/format.h and claim.h.
+twice (another frame claims PAGE as well, five versions on, with other contents) or beyond (a claim of a
+page beyond the volume's end). Reads and writes past the page cache; layouts as in driver/core/format.h and
+claim.h.
 """
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Fast:
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_DIRECT)
         block = max((self.read(0, FRAME), self.read(FRAME, FRAME)), key=lambda one: one[24:32][::-1])
-        self.frames, self.words_at, self.shadow_at, self.data_at = struct.unpack_from("<4Q", block, GEOMETRY_AT)
+        geometry = struct.unpack_from("<4Q", block, GEOMETRY_AT)
+        self.frames, self.words_at, self.shadow_at, self.data_at = geometry
         self.seed = block[SEED_AT]
         self.pages = int(struct.unpack_from("<Q", block, SECTORS_AT)[0]) // (FRAME // SECTOR)
 

@@ -327,7 +327,7 @@ repair_plan plan_repair(storage& fast, storage& capacity, bool accept_loss) {
                  found.fault);
         plan.refusal = fmt::format(
             "neither superblock can be believed; one {}. With a dump of the volume: tierctl "
-            "restore FILE --keep-words --fast PATH. Without one, only what was written home is "
+            "restore FILE --fast PATH. Without one, only what was written home is "
             "left: tierctl format --adopt --force makes a new volume of the disk",
             found.fault);
         return plan;

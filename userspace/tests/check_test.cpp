@@ -3,6 +3,7 @@
 #include "check.hpp"
 #include "test_volume.hpp"
 
+#include <functional>
 #include <gtest/gtest.h>
 
 namespace {
@@ -258,6 +259,62 @@ TEST(Check, KeepsItsReportShort) {
     EXPECT_EQ(volume.sb.frames(), report.counts.damaged);
     EXPECT_GT(report.findings_left_out, 0u);
     EXPECT_GE(report.findings.size() + report.findings_left_out, volume.sb.frames());
+}
+
+/// A volume in use: what is on the medium changes once, when the words were read so many times.
+class restless_storage : public storage {
+public:
+    restless_storage(test_volume& volume, int readings, std::function<void()> change)
+        : under_(volume.fast), words_(volume.sb.words_offset()), readings_(readings),
+          change_(std::move(change)) {}
+
+    std::uint64_t size_bytes() const override { return under_.size_bytes(); }
+    std::uint64_t write_bytes() const override { return under_.write_bytes(); }
+    void write(std::uint64_t, std::span<const std::byte>) override { fail("a check writes"); }
+    void sync() override {}
+    void read(std::uint64_t offset, std::span<std::byte> out) override {
+        under_.read(offset, out);
+        if (offset == words_ && --readings_ == 0)
+            change_();
+    }
+
+private:
+    memory_storage& under_;
+    const std::uint64_t words_;
+    int readings_;
+    const std::function<void()> change_;
+};
+
+check_report check_live(test_volume& volume, int readings, std::function<void()> change) {
+    restless_storage fast(volume, readings, std::move(change));
+    return check_volume(fast, &volume.capacity, {.verify_clean = true, .live = true});
+}
+
+TEST(Check, OfAVolumeInUseJudgesWhatStandsInTwoReadings) {
+    test_volume volume;
+    volume.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
+    volume.fill_frame(10, std::byte{1});
+    // The page moved on while the table was read: together these two never stood.
+    volume.claim(20, 5, TIERED_CLAIM_DIRTY, 7);
+    const auto go_on = [&] { volume.claim(10, 9, TIERED_CLAIM_DIRTY, 0); };
+    const check_report report = check_live(volume, 1, go_on);
+    EXPECT_EQ(severity::note, report.worst);
+    EXPECT_EQ(1u, report.counts.changed);
+    EXPECT_EQ(1u, report.counts.dirty);
+    EXPECT_EQ(volume.sb.frames() - 2, report.counts.free);
+    EXPECT_TRUE(mentions(report, "changed while they were read"));
+
+    volume.claim(10, 5, TIERED_CLAIM_DIRTY, 3);
+    EXPECT_EQ(severity::damage, check_live(volume, 1, [] {}).worst);
+}
+
+TEST(Check, OfAVolumeInUseLooksAgainBeforeItBlamesAFrame) {
+    test_volume volume;
+    volume.claim(10, 5, TIERED_CLAIM_CLEAN, 3);
+    volume.fill_frame(10, std::byte{1}); // but not its home
+    EXPECT_EQ(severity::damage, check_live(volume, 2, [] {}).worst);
+    const auto overwrite = [&] { volume.claim(10, 5, TIERED_CLAIM_DIRTY, 4); };
+    EXPECT_EQ(severity::note, check_live(volume, 2, overwrite).worst);
 }
 
 /// Whatever the words say, the check ends with a verdict.

@@ -85,6 +85,41 @@ expect 0 "clean" check
 truncate -s 32M "$dir/disk"
 expect 3 "not the capacity tier" check
 
+
+repair() {
+    "$tierctl" repair --fast "$dir/fast" --capacity "$dir/disk" "$@"
+}
+spoil() { # OFFSET BYTES of the fast tier
+    dd if=/dev/urandom of="$dir/fast" bs=1 seek="$1" count="$2" conv=notrunc status=none
+}
+truncate -s 64M "$dir/disk"
+printf 'not what the frame has' | dd of="$dir/disk" bs=1 seek=12288 conv=notrunc status=none
+"$make_image" "$dir/fast" "$dir/disk" 7 3 2 1
+expect 0 "nothing to do" repair
+spoil 4100 64
+expect 1 "would: rebuild superblock B" repair --dry-run
+expect 1 "superblock B" check
+expect 1 "repaired; nothing is lost" repair
+expect 0 "clean" check
+spoil $((8192 + 7 * 8)) 8
+expect 2 "lost: page 3 (bytes 12288 to 16383)" repair
+expect 2 '"first_page": 3' repair --json
+"$make_image" "$dir/fast" "$dir/disk" 7 3 2 1
+"$tierctl" dump --fast "$dir/fast" -o "$dir/dump"
+expect 0 '"state": "dirty"' "$tierctl" dump --fast "$dir/fast"
+expect 0 "nothing to restore" "$tierctl" restore "$dir/dump" --fast "$dir/fast"
+spoil 0 24576
+expect 3 "tierctl restore" repair
+expect 0 "would: write both superblocks" "$tierctl" restore "$dir/dump" --fast "$dir/fast" --dry-run
+expect 0 "1 pages that were dirty or lost come back" "$tierctl" restore "$dir/dump" --fast "$dir/fast"
+expect 0 "1 dirty" check
+expect 1 "is no dump" "$tierctl" restore "$dir/disk" --fast "$dir/fast"
+expect 3 "see tierctl --help" "$tierctl" repair
+expect 3 "no such file" "$tierctl" repair --fast "$dir/none" --capacity "$dir/disk"
+expect 3 "neither a block device nor an image file" "$tierctl" repair --fast /dev/null --capacity "$dir/disk"
+expect 2 "NAME, or --fast, is required" "$tierctl" dump
+expect 1 "cannot be opened" "$tierctl" dump --fast "$dir/fast" -o "$dir/none/dump"
+
 printf '0,R,0,4096\n9,W,8192,4096\n10,R,0,4096\n' >"$dir/trace"
 expect 0 "3 requests" "$tierctl" sim --trace "$dir/trace" --fast 1M
 expect 0 '"hit_ratio": 0.33' "$tierctl" sim --trace "$dir/trace" --fast 1M --policy lru --json
