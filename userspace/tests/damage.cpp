@@ -28,6 +28,14 @@ void request_check(known_volume& known) {
     write_next_superblock(known.v.fast, sb, 1 - find_superblock(known.v.fast).chosen_slot);
 }
 
+/// Cannot be read; what is there once it can again, after a write that did not last, is anything.
+void make_bad(memory_storage& medium, std::uint64_t offset) {
+    const std::uint64_t sector = offset / TIERED_SECTOR_BYTES;
+    medium.bad_sectors.insert(sector);
+    std::fill_n(medium.bytes.begin() + static_cast<std::ptrdiff_t>(sector * TIERED_SECTOR_BYTES),
+                TIERED_SECTOR_BYTES, std::byte{0x3c});
+}
+
 damage superblock_a(known_volume& known, std::mt19937& random) {
     break_superblock(known, 0, random);
     return {.kind = "superblock A"};
@@ -39,7 +47,7 @@ damage superblock_b(known_volume& known, std::mt19937& random) {
 }
 
 damage unreadable_superblock(known_volume& known, std::mt19937& random) {
-    known.v.fast.bad_sectors.insert(random() % 2 * 8 + random() % 8);
+    make_bad(known.v.fast, random() % 2 * TIERED_SUPERBLOCK_BYTES);
     return {.kind = "superblock in a bad sector"};
 }
 
@@ -102,8 +110,7 @@ std::set<std::uint64_t> dirty_beside(const known_volume& known, std::uint32_t fr
 
 damage word_sector(known_volume& known, std::mt19937& random) {
     const std::uint32_t frame = known.any_frame(TIERED_CLAIM_DIRTY, random);
-    known.v.fast.bad_sectors.insert((known.v.sb.words_offset() + frame * sizeof(__le64)) /
-                                    TIERED_SECTOR_BYTES);
+    make_bad(known.v.fast, known.v.sb.words_offset() + frame * sizeof(__le64));
     known.keep_sector(frame);
     return {.kind = "sector of words", .hit = dirty_beside(known, frame)};
 }
@@ -123,8 +130,7 @@ damage shadow_word(known_volume& known, std::mt19937& random) {
 
 damage shadow_sector(known_volume& known, std::mt19937& random) {
     const std::uint32_t frame = known.any_frame(TIERED_CLAIM_DIRTY, random);
-    known.v.fast.bad_sectors.insert((known.v.sb.shadow_offset() + frame * sizeof(__le64)) /
-                                    TIERED_SECTOR_BYTES);
+    make_bad(known.v.fast, known.v.sb.shadow_offset() + frame * sizeof(__le64));
     known.keep_sector(frame);
     return {.kind = "sector of shadow words"};
 }
