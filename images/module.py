@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds the driver's module against a kernel, outside of the driver's folder."""
+"""Builds the driver's module, or another, against a kernel, outside of its folder."""
 from __future__ import annotations
 
 import os
@@ -11,35 +11,36 @@ from images.host import (BUILD, CHECKOUT, Problem, digest, fingerprint, locked, 
                          write_file)
 from images.kernels import Kernel
 
-MODULE = "dm-tiered.ko"
+MODULE = "dm-tiered"
 SOURCE = CHECKOUT / "driver"
 SOURCE_ENDINGS = (".c", ".h", ".S", ".sh", ".mk")
 BUILD_FILES = ("Kbuild", "Makefile")
 
 
-def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = SOURCE) -> Path:
-    """Build the driver for a kernel and return the module; nothing is done when nothing changed."""
+def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = SOURCE, name: str = MODULE) -> Path:
+    """Build the module `name` for a kernel and return its file; nothing is done when nothing changed."""
+    prefix = "" if name == MODULE else f"{name}-"
     suffix = f"-{digest(*defines)[:8]}" if defines else ""
-    directory = BUILD / "module" / f"{kernel.name}{suffix}"
-    result = directory / MODULE
+    directory = BUILD / "module" / f"{prefix}{kernel.name}{suffix}"
+    result = directory / f"{name}.ko"
     with locked(f"module-{digest(str(directory))}"):
         files = sources(source)
         key = digest(kernel.key, list(defines), fingerprint(files))
         if result.is_file() and read_stamp(directory).get("key") == key:
             return result
-        say(f"building {MODULE} for kernel {kernel.name}")
+        say(f"building {result.name} for kernel {kernel.name}")
         _mirror(source, files, directory)
         result.unlink(missing_ok=True)
         run(_command(kernel, source, directory, defines))
         if not result.is_file():
-            raise Problem(f"Building {source} for kernel {kernel.name} left no {MODULE}: "
+            raise Problem(f"Building {source} for kernel {kernel.name} left no {result.name}: "
                           "check its Kbuild file.")
         write_file(directory / "stamp.json", f'{{"key": "{key}"}}\n')
     return result
 
 
 def sources(folder: Path) -> list[Path]:
-    """The files of the driver that a build can depend on."""
+    """The files of a module that a build can depend on."""
     if not (folder / "Kbuild").is_file():
         raise Problem(f"There is no {folder}/Kbuild to build: is the checkout complete?")
     return sorted(path for path in folder.rglob("*")

@@ -35,25 +35,37 @@ line_values by_word(const open_line& line) {
 
 class drawer {
 public:
-    drawer(const line_model& model, const cut& one)
-        : lines_(model.open_lines()), dice_(one.seed, one.number * 2 + 1),
-          style_(static_cast<style>(dice_.below(static_cast<unsigned>(style::styles)))),
-          chosen_(lines_.empty() ? 0 : dice_.below(lines_.size())) {}
+    drawer(const line_model& model, const cut& one, const line_filter& may_lose)
+        : dice_(one.seed, one.number * 2 + 1),
+          style_(static_cast<style>(dice_.below(static_cast<unsigned>(style::styles)))) {
+        for (const open_line& line : model.open_lines())
+            (!may_lose || may_lose(line.line) ? lines_ : kept_).push_back(&line);
+        chosen_ = lines_.empty() ? 0 : dice_.below(lines_.size());
+    }
 
     image run() {
         for (std::size_t at = 0; at < lines_.size(); at++)
             draw_line(at);
+        for (const open_line* line : kept_)
+            keep_line(*line);
         return std::move(result_);
     }
 
 private:
     void draw_line(std::size_t at) {
         const bool whole_line = dice_.below(2);
-        const line_values values = by_word(lines_[at]);
+        const line_values values = by_word(*lines_[at]);
         for (unsigned word = 0; word < words_per_line; word++)
             if (!values[word].empty())
-                take(lines_[at].line * words_per_line + word, values[word],
+                take(lines_[at]->line * words_per_line + word, values[word],
                      choose(at, values[word].size(), whole_line));
+    }
+
+    void keep_line(const open_line& line) {
+        const line_values values = by_word(line);
+        for (unsigned word = 0; word < words_per_line; word++)
+            if (!values[word].empty())
+                take(line.line * words_per_line + word, values[word], values[word].size());
     }
 
     /// How many of a word's later values came to pass.
@@ -84,10 +96,11 @@ private:
             result_.losses.push_back({word, values.back()->value, values.back()->site});
     }
 
-    std::span<const open_line> lines_;
+    std::vector<const open_line*> lines_;
+    std::vector<const open_line*> kept_; ///< with all newest values
     dice dice_;
     style style_;
-    std::size_t chosen_;
+    std::size_t chosen_ = 0;
     image result_;
 };
 
@@ -110,8 +123,8 @@ cut choose_cut(std::uint64_t seed, std::uint64_t number, std::span<const std::si
     return {all_moments[dice(seed, number * 2).below(all_moments.size())], seed, number};
 }
 
-image draw(const line_model& model, const cut& one) {
-    return drawer(model, one).run();
+image draw(const line_model& model, const cut& one, const line_filter& may_lose) {
+    return drawer(model, one, may_lose).run();
 }
 
 std::vector<survivor> all_but(const line_model& model, std::span<const loss> losses,

@@ -41,8 +41,12 @@ struct image {
     std::vector<loss> losses;
 };
 
-/// What survives `one`, when `model` has replayed all events before its moment.
-image draw(const line_model& model, const cut& one);
+/// Tells of which lines the losses matter.
+using line_filter = std::function<bool(std::uint64_t line)>;
+
+/// What survives `one`, when `model` has replayed all events before its moment. Only lines of which
+/// `may_lose` is true lose anything; without it all do.
+image draw(const line_model& model, const cut& one, const line_filter& may_lose = {});
 
 /// A part of `all` that still fails, of which no single one can be left out. `fails` tells whether
 /// just these do.

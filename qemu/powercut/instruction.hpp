@@ -49,6 +49,7 @@ enum mark_operation : std::uint32_t {
     mark_arm = 1,    ///< begin to record
     mark_disarm = 2, ///< the record is complete
     mark_value = 3,  ///< rdi and rsi are put into the record
+    mark_watch = 4,  ///< visits of the instruction at rdi are recorded
 };
 
 instruction decode(std::span<const std::uint8_t> bytes);

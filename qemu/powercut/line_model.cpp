@@ -41,6 +41,16 @@ void line_model::apply(const event& one) {
     }
 }
 
+bool line_model::any_value(std::uint64_t word,
+                           const std::function<bool(std::uint64_t)>& such) const {
+    if (such(durable_[word]))
+        return true;
+    const std::uint32_t slot = slot_[word / words_per_line];
+    return slot && std::ranges::any_of(open_[slot - 1].values, [&](const later_value& one) {
+               return one.word == word % words_per_line && such(one.value);
+           });
+}
+
 std::vector<survivor> line_model::exchange(std::span<const survivor> values) {
     std::vector<survivor> before;
     for (const survivor& one : values)

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -43,6 +44,8 @@ public:
     /// What is certainly there.
     std::span<const std::uint64_t> durable() const { return durable_; }
     std::span<const open_line> open_lines() const { return open_; }
+    /// Whether the durable value of a word, or one that may have persisted, is such a one.
+    bool any_value(std::uint64_t word, const std::function<bool(std::uint64_t)>& such) const;
 
     /// Puts values in for a while, and returns those that were there, to be put back the same way
     /// before anything is applied.

@@ -8,7 +8,7 @@
 
 namespace powercut {
 
-constexpr std::uint64_t log_magic = 0x31305455435f5750; // "PW_CUT01"
+constexpr std::uint64_t log_magic = 0x32305455435f5750; // "PW_CUT02"
 constexpr unsigned word_bytes = 8;
 constexpr unsigned line_bytes = 64;
 constexpr unsigned words_per_line = line_bytes / word_bytes;
@@ -34,6 +34,7 @@ enum class record_type : std::uint8_t {
     fence,    ///< what this processor flushed or stored around the cache is durable now
     mark,     ///< `where` and a word: what the guest said
     disk,     ///< `where`: so many requests to the recorded disk have been completed
+    visit,    ///< an instruction was executed that the guest had asked to watch
     end,      ///< the record is complete; words: see end_counter
 };
 

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -108,6 +109,7 @@ public:
     void on_flush(unsigned vcpu, const watched& from);
     void on_fence(unsigned vcpu, const watched& from);
     void on_mark(unsigned vcpu, const watched& from);
+    void on_visit(unsigned vcpu, const watched& from);
     void on_whole_cache() { record_->count(end_whole_cache); }
 
 private:
@@ -116,6 +118,8 @@ private:
     void check_machine() const;
     void read_block(const qemu_plugin_tb* tb);
     void watch(qemu_plugin_insn* one, std::size_t at);
+    void watch_place(qemu_plugin_insn* one, std::size_t at);
+    void note_place(const watched& from, std::uint64_t address);
     const watched* remember(qemu_plugin_insn* one, std::size_t at);
     place where(unsigned vcpu, const watched& from) const;
     std::optional<std::uint64_t> offset_of(unsigned vcpu, const qemu_plugin_hwaddr* address,
@@ -136,6 +140,7 @@ private:
     std::optional<std::uint64_t>
         store_base_; ///< what QEMU reports for the first byte of the NVDIMM
     std::deque<watched> watched_;
+    std::set<std::uint64_t> places_; ///< instructions whose execution the guest asked to record
     std::vector<instruction> block_;
 };
 
@@ -175,6 +180,9 @@ void fence_callback(unsigned vcpu, void* data) {
 }
 void mark_callback(unsigned vcpu, void* data) {
     guarded([&] { the_plugin->on_mark(vcpu, watched_of(data)); });
+}
+void visit_callback(unsigned vcpu, void* data) {
+    guarded([&] { the_plugin->on_visit(vcpu, watched_of(data)); });
 }
 void whole_cache_callback(unsigned, void*) {
     guarded([&] { the_plugin->on_whole_cache(); });
@@ -276,6 +284,7 @@ void plugin::watch(qemu_plugin_insn* one, std::size_t at) {
                                                const_cast<watched*>(remember(one, at)));
     if (phase_ != phase::armed || what == meaning::mark)
         return;
+    watch_place(one, at);
     const bool stores = what == meaning::nt_store || (options_.full && block_[at].may_store);
     if (what == meaning::other && !stores)
         return;
@@ -291,6 +300,12 @@ void plugin::watch(qemu_plugin_insn* one, std::size_t at) {
     if (stores)
         qemu_plugin_register_vcpu_mem_cb(one, store_callback, QEMU_PLUGIN_CB_R_REGS,
                                          QEMU_PLUGIN_MEM_W, data);
+}
+
+void plugin::watch_place(qemu_plugin_insn* one, std::size_t at) {
+    if (places_.contains(qemu_plugin_insn_vaddr(one)))
+        qemu_plugin_register_vcpu_insn_exec_cb(one, visit_callback, QEMU_PLUGIN_CB_R_REGS,
+                                               const_cast<watched*>(remember(one, at)));
 }
 
 /// Addresses of kernel code on the stack: the callers, and what calls before them left there.
@@ -384,6 +399,24 @@ void plugin::on_fence(unsigned vcpu, const watched& from) {
     record_->fence(vcpu, where(vcpu, from));
 }
 
+void plugin::on_visit(unsigned vcpu, const watched& from) {
+    if (phase_ != phase::armed)
+        return;
+    note_disk();
+    record_->visit(vcpu, where(vcpu, from));
+}
+
+/// Only what is translated from now on can be watched, and arming has all translated anew.
+void plugin::note_place(const watched& from, std::uint64_t address) {
+    if (phase_ != phase::idle || options_.at_start)
+        throw refusal("the guest asks to watch a place when recording has begun: let it ask first, "
+                      "and arm then");
+    if (!from.known_address)
+        throw refusal("the guest asks to watch a place in a way that cannot be followed: use "
+                      "powercut_watch() of mark.h");
+    places_.insert(address);
+}
+
 void plugin::on_mark(unsigned vcpu, const watched& from) {
     switch (from.decoded.operation) {
     case mark_arm:
@@ -396,6 +429,8 @@ void plugin::on_mark(unsigned vcpu, const watched& from) {
         return;
     case mark_disarm:
         return finish();
+    case mark_watch:
+        return note_place(from, machine_.register_value(vcpu, rdi));
     case mark_value:
         if (phase_ != phase::armed)
             return;

@@ -93,6 +93,10 @@ void recorder::mark(unsigned processor, std::uint64_t first, std::uint64_t secon
              std::span(&second, 1));
 }
 
+void recorder::visit(unsigned processor, const place& from) {
+    log_.put({record_type::visit, static_cast<std::uint8_t>(processor), 0, number_of(from), 0});
+}
+
 void recorder::disk(std::uint64_t completed) {
     if (completed <= disk_)
         return;

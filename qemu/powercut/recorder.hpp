@@ -36,6 +36,8 @@ public:
     void flush(unsigned processor, std::uint64_t offset, const place& from);
     void fence(unsigned processor, const place& from);
     void mark(unsigned processor, std::uint64_t first, std::uint64_t second);
+    /// An instruction was executed that the guest had asked to watch.
+    void visit(unsigned processor, const place& from);
     /// So many requests to the disk were completed; called before anything else is recorded.
     void disk(std::uint64_t completed);
 

@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import images
 from qemu import VMError
 
-from tests.powercut import campaign, mutants, report
-from tests.powercut.campaign import Run
-from tests.powercut.options import chosen_mutants, clean_runs, parser
+from tests.powercut import boots, campaign, mutants, report
+from tests.powercut.account import describe
+from tests.powercut.campaign import Choice, Run
+from tests.powercut.options import choice, chosen_mutants, clean_runs, parser
 from tests.powercut.report import Line
+from tests.powercut.subjects import Control, FaultyDriver
+from tests.powercut.symbols import Symbols
 
 MUTANT_OPERATIONS = 400
 MUTANT_CUTS = 3000
+CONTROL_OPERATIONS = 100
+CONTROL_CUTS = 300
 # With one processor the kernel patches its lock prefixes away, and no accidental fence hides a missing one.
 MUTANT_PROCESSORS = 1
 
 
-def run_clean(run: Run, cuts: int) -> Line:
-    """The driver itself: no image may fail."""
+def run_clean(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
+    """What has no fault: no image may fail."""
     started = time.monotonic()
     symbols = campaign.record(run)
-    verdict = campaign.judge(run, run.seed, cuts)
-    found = [campaign.describe(failure, symbols) for failure in verdict.failures]
-    return Line(f"driver, {run.processors} processors, seed {run.seed}", verdict, verdict.failed == 0, found,
-                time.monotonic() - started)
+    verdict = campaign.judge(run, run.seed, cuts, choice=chosen)
+    accounts = [describe(failure, symbols) for failure in verdict.failures]
+    return Line(name, report.CLEAN, verdict, verdict.failed == 0, accounts, time.monotonic() - started)
 
 
-def run_mutant(kernel: str, mutant: mutants.Mutant, seed: int) -> Line:
-    """A faulty driver: an image must fail."""
+def run_faulty(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
+    """What has a fault: an image must fail, and a line be named."""
     started = time.monotonic()
-    run = Run(kernel, MUTANT_PROCESSORS, seed, MUTANT_OPERATIONS, False, mutant)
     symbols = campaign.record(run)
-    verdict = campaign.judge(run, seed, MUTANT_CUTS, stop=True)
-    found = [campaign.describe(failure, symbols) for failure in verdict.failures]
-    return Line(f"mutant {mutant.name}", verdict, verdict.failed > 0, found, time.monotonic() - started)
+    verdict = campaign.judge(run, run.seed, cuts, stop=True, choice=chosen)
+    accounts = [describe(failure, symbols) for failure in verdict.failures]
+    wanted = verdict.failed > 0 and all(account.named for account in accounts)
+    return Line(name, report.FAULTY, verdict, wanted, accounts, time.monotonic() - started)
+
+
+def run_boots(run: Run, count: int, chosen: Choice) -> Line:
+    """Machines that boot from images of the driver."""
+    started = time.monotonic()
+    done = boots.boot_some(run, count, chosen)
+    failed = [one for one in done if one.wrong]
+    verdict = campaign.Verdict(images=len(done), failed=len(failed))
+    told = [report.plain(f"{one.wrong} (cut {one.cut})") for one in failed]
+    return Line(f"machines that booted, {run.processors} processors, seed {run.seed}", report.BOOTED, verdict,
+                not failed and len(done) == count, told, time.monotonic() - started)
 
 
 def one_image(options: argparse.Namespace) -> int:
@@ -46,32 +64,71 @@ def one_image(options: argparse.Namespace) -> int:
     if options.seed is None:
         print("powercut: CUT is one of a SEED: give both.", file=sys.stderr)
         return 2
-    failed = 0
-    for run in clean_runs(options):
-        if not (run.folder / "run.json").exists():
-            raise VMError(f"Seed {run.seed} was not recorded here: run make powercut SEED={run.seed} first.")
-        verdict = campaign.judge(run, run.seed, 1, first=options.cut)
-        failed += verdict.failed
-        print(f"cut {options.cut} of seed {run.seed}, {run.processors} processors: "
-              f"{'fails' if verdict.failed else 'holds'}")
-        for failure in verdict.failures:
-            print("\n".join(f"  {line}" for line in campaign.describe(failure, None)))
-    return 1 if failed else 0
+    runs = [run for run in clean_runs(options) if campaign.kept(run)]
+    if not runs:
+        print(f"powercut: No record of seed {options.seed} is kept in {campaign.BUILD}, and a new run would "
+              "give other images: where the record was made, copy that folder here; otherwise run "
+              f"make powercut SEED={options.seed} and take a cut of that.", file=sys.stderr)
+        return 2
+    chosen = choice(options)
+    return max([_judge_one(run, options.cut, chosen) for run in runs])
+
+
+def _judge_one(run: Run, cut: int, chosen: Choice) -> int:
+    folder = run.folder / f"cut{cut}"
+    boots.keep_image(run, cut, folder, chosen)
+    verdict = campaign.judge(run, run.seed, 1, first=cut, choice=chosen)
+    print(f"cut {cut} of seed {run.seed}, {run.processors} processors: "
+          f"{'fails' if verdict.failed else 'holds'}; the image is in {folder}")
+    for failure in verdict.failures:
+        print("\n".join(f"  {line}" for line in describe(failure, Symbols.load(run.folder)).lines))
+    return 1 if verdict.failed else 0
+
+
+def _clean_lines(options: argparse.Namespace, chosen: Choice) -> Iterator[Line]:
+    """The driver, and machines that boot from its images."""
+    runs = clean_runs(options)
+    cuts = -(-options.cuts // len(runs))
+    for run in runs:
+        yield run_clean(run, cuts, chosen, f"driver, {run.processors} processors, seed {run.seed}")
+    for number, run in enumerate(runs):
+        share = (options.boots + number) // len(runs)
+        if share:
+            yield run_boots(run, share, chosen)
+
+
+def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Callable[[], Line]]:
+    """The control target and the faulty drivers, as they are asked for."""
+    seed = options.seed or 1
+    if options.mutant is None:
+        good, bad = (Run(options.kernel, MUTANT_PROCESSORS, seed, CONTROL_OPERATIONS, False, Control(forgets))
+                     for forgets in (False, True))
+        yield lambda: run_clean(good, CONTROL_CUTS, chosen, "control target")
+        yield lambda: run_faulty(bad, CONTROL_CUTS, chosen, "control target that forgets a fence")
+    for mutant in chosen_mutants(options.mutant):
+        yield _mutant_job(options.kernel, mutant, seed, chosen)
+
+
+def _mutant_job(kernel: str, mutant: mutants.Mutant, seed: int, chosen: Choice) -> Callable[[], Line]:
+    run = Run(kernel, MUTANT_PROCESSORS, seed, MUTANT_OPERATIONS, False, FaultyDriver(mutant))
+    return lambda: run_faulty(run, MUTANT_CUTS, chosen, f"mutant {mutant.name}")
 
 
 def everything(options: argparse.Namespace) -> int:
     """The whole campaign."""
-    runs = clean_runs(options)
+    chosen = choice(options)
+    jobs = list(_faulty_jobs(options, chosen))
     lines: list[Line] = []
-    for run in runs if options.mutant is None or options.mutant == "none" else []:
-        lines.append(report.show(run_clean(run, -(-options.cuts // len(runs)))))
-    for mutant in chosen_mutants(options.mutant):
-        lines.append(report.show(run_mutant(options.kernel, mutant, options.seed or 1)))
+    if options.mutant is None or options.mutant == "none":
+        lines += map(report.show, _clean_lines(options, chosen))
+    # A machine under the plugin has one thread, whatever its processors.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        lines += map(report.show, pool.map(lambda job: job(), jobs))
     page = campaign.BUILD / "report.html"
     report.write(page, lines)
     wrong = [line.name for line in lines if not line.as_wanted]
-    print(f"{sum(line.verdict.images for line in lines)} images; report in {page.relative_to(Path.cwd())}"
-          if page.is_relative_to(Path.cwd()) else f"report in {page}")
+    where = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
+    print(f"{report.summary(lines)} The report is {where}.")
     if wrong:
         print(f"powercut: not as it should be: {', '.join(wrong)}.", file=sys.stderr)
     return 1 if wrong else 0

@@ -33,6 +33,7 @@ REPLACE = (
     "\tWRITE_ONCE(frames->referenced[frame], 1);\n"
 )
 FLUSH_HOME = "\tflushed = !tiered_homes_flush_now(&volume->homes);\n"
+GROW = "\tr = write_other(volume);\n\tif (!r)\n\t\tr = write_other(volume);\n"
 WITHDRAW_CLEAN = "\twithdraw_range(&volume->frames, range, WITHDRAW_CLEAN);\n"
 
 MUTANTS = (
@@ -94,6 +95,9 @@ MUTANTS = (
     Mutant("flush-stays-above", "io.c", "\tif (!tiered_homes_need_flush(&volume->homes))\n", "\tif (true)\n"),
     Mutant("bypass-under-a-claim", "io.c",
            "\tmay = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME &&", "\tmay ="),
+    Mutant("growth-is-not-recorded", "media.c", GROW, "\tr = 0;\n"),
+    Mutant("superblock-through-the-cache", "media.c",
+           "\tmemcpy_flushcache(slot_address", "\tmemcpy(slot_address"),
 )
 
 

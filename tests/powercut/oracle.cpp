@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Follows the plan. One program writes, so operations have an order and all before the last one are
-// acknowledged.
+// Follows the plan. What is on its way at the same time may take effect in any order; all else has
+// the order of its acknowledgements.
 #include "oracle.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace campaign {
 
@@ -25,69 +26,132 @@ std::string complaint(std::uint32_t page, const page_state& found,
     return text;
 }
 
+bool changes(const operation& one) {
+    return one.what == action::write || one.what == action::write_dsync ||
+           one.what == action::discard;
+}
+
+/// What an operation leaves in a sector.
+std::uint32_t value_of(std::uint32_t number, const operation& one) {
+    return one.what == action::discard ? 0 : number;
+}
+
+bool touches(const operation& one, std::uint32_t page) {
+    return one.first < (page + 1) * page_sectors && one.end() > page * page_sectors;
+}
+
+bool covers(const operation& one, std::uint32_t page, std::size_t at) {
+    const std::size_t sector = page * page_sectors + at;
+    return sector >= one.first && sector < one.end();
+}
+
+bool contains(const std::vector<std::uint32_t>& numbers, std::uint32_t number) {
+    return std::ranges::find(numbers, number) != numbers.end();
+}
+
+void add(std::vector<page_state>& states, const page_state& state) {
+    if (std::ranges::find(states, state) == states.end())
+        states.push_back(state);
+}
+
+page_state changed(page_state state, std::uint32_t page, std::uint32_t number,
+                   const operation& one) {
+    for (std::size_t at = 0; at < page_sectors; at++)
+        if (covers(one, page, at))
+            state[at] = value_of(number, one);
+    return state;
+}
+
 } // namespace
 
 oracle::oracle(std::vector<operation> plan)
-    : plan_(std::move(plan)), states_(volume_pages, std::vector<page_state>(1)) {}
+    : plan_(std::move(plan)),
+      pages_(volume_pages, {std::vector<page_state>(1), std::vector<page_state>(1), 0}) {}
 
 void oracle::begin(std::uint32_t number) {
-    const operation& one = plan_.at(number);
-    if (one.what == action::write || one.what == action::write_dsync)
-        change(number, one, false);
-    else if (one.what == action::discard)
-        change(number, one, true);
+    if (changes(plan_.at(number)))
+        begin_change(number);
 }
 
 void oracle::acknowledge(std::uint32_t number) {
     const operation& one = plan_.at(number);
-    if (one.what == action::write_dsync || one.what == action::discard)
-        make_durable(one);
-    else if (one.what == action::sync)
-        make_all_durable();
+    if (changes(one))
+        end_change(number, one.what != action::write);
+    else if (one.what == action::sync || one.what == action::format)
+        make_all_durable(number);
 }
 
-void oracle::change(std::uint32_t number, const operation& one, bool zero) {
-    for (std::uint32_t page = one.first / page_sectors; page * page_sectors < one.end(); page++) {
-        page_state next = states_[page].back();
-        for (std::uint32_t at = 0; at < page_sectors; at++) {
-            const std::uint32_t sector = page * page_sectors + at;
-            if (sector >= one.first && sector < one.end())
-                next[at] = zero ? 0 : number;
-        }
-        states_[page].push_back(next);
+void oracle::begin_change(std::uint32_t number) {
+    std::vector<std::uint32_t> rivals;
+    for (auto& [other, others] : flying_) {
+        others.push_back(number);
+        rivals.push_back(other);
+    }
+    flying_.emplace(number, std::move(rivals));
+    const operation& one = plan_[number];
+    for (std::uint32_t page = one.first / page_sectors; touches(one, page); page++)
+        mix(page);
+}
+
+/// All that the changes on their way can make of a page, in any order.
+void oracle::mix(std::uint32_t page) {
+    known& here = pages_[page];
+    // Grows while it is walked.
+    for (std::size_t at = 0; at < here.current.size(); at++)
+        for (const auto& [number, rivals] : flying_)
+            if (touches(plan_[number], page))
+                add(here.current, changed(here.current[at], page, number, plan_[number]));
+    for (const page_state& state : here.current)
+        add(here.possible, state);
+}
+
+void oracle::end_change(std::uint32_t number, bool durable) {
+    const auto rivals = std::move(flying_.at(number));
+    flying_.erase(number);
+    const operation& one = plan_[number];
+    for (std::uint32_t page = one.first / page_sectors; touches(one, page); page++) {
+        known& here = pages_[page];
+        settle(number, rivals, page, here.current);
+        if (!durable)
+            continue;
+        settle(number, rivals, page, here.possible);
+        here.settled_by = number;
     }
 }
 
-/// The operation's own sectors are as it left them; of the page's others, older values remain
-/// possible.
-void oracle::make_durable(const operation& one) {
-    for (std::uint32_t page = one.first / page_sectors; page * page_sectors < one.end(); page++) {
-        std::vector<page_state>& states = states_[page];
-        const page_state last = states.back();
-        for (page_state& state : states)
-            for (std::uint32_t at = 0; at < page_sectors; at++) {
-                const std::uint32_t sector = page * page_sectors + at;
-                if (sector >= one.first && sector < one.end())
-                    state[at] = last[at];
-            }
-        states.erase(std::unique(states.begin(), states.end()), states.end());
+/// The operation's own sectors are as it or a rival left them; of the page's others, all values
+/// remain possible.
+void oracle::settle(std::uint32_t number, const std::vector<std::uint32_t>& rivals,
+                    std::uint32_t page, std::vector<page_state>& states) const {
+    const operation& one = plan_[number];
+    std::vector<page_state> settled;
+    for (page_state state : states) {
+        for (std::size_t at = 0; at < page_sectors; at++)
+            if (covers(one, page, at) && !contains(rivals, state[at]))
+                state[at] = value_of(number, one);
+        add(settled, state);
     }
+    states = std::move(settled);
 }
 
-void oracle::make_all_durable() {
-    for (std::vector<page_state>& states : states_)
-        states.erase(states.begin(), states.end() - 1);
+void oracle::make_all_durable(std::uint32_t number) {
+    for (known& here : pages_) {
+        if (here.possible == here.current)
+            continue;
+        here.possible = here.current;
+        here.settled_by = number;
+    }
 }
 
 std::string oracle::judge_frame(std::uint32_t page, const page_state& found) const {
-    const std::vector<page_state>& states = states_[page];
+    const std::vector<page_state>& states = pages_[page].possible;
     return std::ranges::find(states, found) != states.end()
                ? ""
                : complaint(page, found, states, "in its frame");
 }
 
 std::string oracle::judge_home(std::uint32_t page, const page_state& found) const {
-    const std::vector<page_state>& states = states_[page];
+    const std::vector<page_state>& states = pages_[page].possible;
     for (std::size_t at = 0; at < page_sectors; at++)
         if (std::ranges::none_of(states,
                                  [&](const page_state& state) { return state[at] == found[at]; }))

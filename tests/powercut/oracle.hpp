@@ -4,9 +4,8 @@
 
 #include "plan.hpp"
 
-#include <optional>
+#include <map>
 #include <string>
-#include <unordered_map>
 
 namespace campaign {
 
@@ -25,15 +24,29 @@ public:
     std::string judge_frame(std::uint32_t page, const page_state& found) const;
     /// A page that is on the disk: each sector has one of the values it may have.
     std::string judge_home(std::uint32_t page, const page_state& found) const;
+    /// The operation whose acknowledgement last ruled out a state of the page; 0: none did.
+    std::uint32_t settled_by(std::uint32_t page) const { return pages_[page].settled_by; }
 
 private:
-    void change(std::uint32_t number, const operation& one, bool zero);
-    void make_durable(const operation& one);
-    void make_all_durable();
+    struct known {
+        std::vector<page_state> possible; ///< after a power cut; of most pages one
+        std::vector<page_state> current;  ///< what it is now; several where writers met
+        std::uint32_t settled_by = 0;
+    };
+
+    /// Changes that are on their way, each with all that were so at the same time.
+    using in_flight = std::map<std::uint32_t, std::vector<std::uint32_t>>;
+
+    void begin_change(std::uint32_t number);
+    void mix(std::uint32_t page);
+    void end_change(std::uint32_t number, bool durable);
+    void settle(std::uint32_t number, const std::vector<std::uint32_t>& rivals, std::uint32_t page,
+                std::vector<page_state>& states) const;
+    void make_all_durable(std::uint32_t number);
 
     std::vector<operation> plan_;
-    /// All that a page may be, the oldest first; of most pages one.
-    std::vector<std::vector<page_state>> states_;
+    std::vector<known> pages_;
+    in_flight flying_;
 };
 
 } // namespace campaign

@@ -14,46 +14,137 @@ namespace {
 using powercut::dice;
 
 constexpr std::uint32_t fill_sectors = 128; // 64 KiB: the largest that is not kept out
-constexpr std::uint32_t hot_pages = 192;
 
 /// Fills the fast tier but for a few frames, with pages behind the hot part.
 constexpr std::uint32_t fill_operations = 3712 * page_sectors / fill_sectors;
 
-std::uint32_t random_size(dice& random) {
-    constexpr std::array<std::uint32_t, 10> sizes{1, 2, 8, 8, 8, 8, 16, 25, 128, 512};
-    return sizes[random.below(sizes.size())];
-}
+constexpr std::uint32_t grows = 3;
 
-std::uint32_t below(dice& random, std::uint32_t bound) {
-    return static_cast<std::uint32_t>(random.below(bound));
-}
+class planner {
+public:
+    explicit planner(const plan_options& options)
+        : options_(options), random_(options.seed, 0),
+          pages_(options.control ? hot_pages : volume_pages_at_first) {}
 
-operation random_place(dice& random, action what, std::uint32_t count, bool whole_pages) {
-    const std::uint32_t span = random.below(10) < 7 ? hot_pages * page_sectors : volume_sectors;
-    std::uint32_t first = below(random, std::max(1u, span - std::min(span - 1, count)));
-    if (whole_pages || random.below(10) < 7)
-        first -= first % page_sectors;
-    return {what, first, count};
-}
+    std::vector<operation> run() {
+        if (options_.fill)
+            fill();
+        while (next() <= options_.amount)
+            if (options_.control || !add_rare())
+                add(options_.control ? control_operation() : random_operation());
+        plan_.resize(options_.amount + 1);
+        return std::move(plan_);
+    }
 
-operation random_operation(dice& random) {
-    const std::uint64_t choice = random.below(1000);
-    if (choice < 450)
-        return random_place(random, action::write_dsync, random_size(random), false);
-    if (choice < 700)
-        return random_place(random, action::write, random_size(random), false);
-    if (choice < 770)
-        return {action::sync, 0, 0};
-    if (choice < 880)
-        return random_place(random, action::read, random_size(random), false);
-    if (choice < 950)
-        return random_place(random, action::discard, page_sectors << below(random, 5), true);
-    if (choice < 985)
-        return {action::rest, 0, 0};
-    if (choice < 992)
-        return {action::flush, 0, 0};
-    return {choice < 997 ? action::reload : action::reopen, 0, 0};
-}
+private:
+    std::uint32_t next() const { return static_cast<std::uint32_t>(plan_.size()); }
+
+    void fill() {
+        for (std::uint32_t at = 0; at < fill_operations && next() <= options_.amount; at++)
+            plan_.push_back(
+                {action::write_dsync, hot_pages * page_sectors + at * fill_sectors, fill_sectors});
+    }
+
+    /// What is done a few times in all, spread over the run. True when it was its turn.
+    bool add_rare() {
+        const std::uint32_t quarter = options_.amount / 4;
+        const std::array<operation, grows + 1> rare{{{action::grow, quarter + 1, 0},
+                                                     {action::grow, 2 * quarter, 0},
+                                                     {action::format, 3 * quarter, 0},
+                                                     {action::grow, 3 * quarter + quarter / 2, 0}}};
+        if (rare_ == rare.size() || next() < rare[rare_].first)
+            return false;
+        if (rare[rare_++].what == action::format)
+            plan_.push_back({action::format, 0, 0});
+        else
+            grow();
+        return true;
+    }
+
+    void grow() {
+        pages_ += (volume_pages - volume_pages_at_first) / grows;
+        plan_.push_back({action::grow, 0, pages_ * page_sectors});
+        // What lies beyond the old end is used at once.
+        for (std::uint32_t at = 1; at <= 4; at++)
+            plan_.push_back({action::write_dsync, (pages_ - at) * page_sectors, page_sectors});
+    }
+
+    void add(const operation& one) {
+        plan_.push_back(one);
+        const bool writes = one.what == action::write || one.what == action::write_dsync;
+        if (writes && one.count <= burst_sectors_max && random_.below(12) == 0)
+            return join(one);
+        // What bypassed and is not flushed must not become resident as clean.
+        if (one.what == action::write && random_.below(3) == 0)
+            plan_.push_back({action::read, one.first, one.count});
+    }
+
+    /// Others write as well, here or next to it, or elsewhere.
+    void join(const operation& one) {
+        for (std::uint32_t number = 1; number < writers; number++) {
+            const action what = random_.below(2) ? action::write : action::write_dsync;
+            operation other = random_place(what, std::min(random_size(), burst_sectors_max), false);
+            if (random_.below(3)) {
+                other.first = one.first - one.first % page_sectors + below(2 * page_sectors);
+                other.first = std::min(other.first, pages_ * page_sectors - other.count);
+            }
+            other.joined = true;
+            plan_.push_back(other);
+        }
+    }
+
+    std::uint32_t below(std::uint32_t bound) {
+        return static_cast<std::uint32_t>(random_.below(bound));
+    }
+
+    std::uint32_t random_size() {
+        constexpr std::array<std::uint32_t, 10> sizes{1, 2, 8, 8, 8, 8, 16, 25, 128, 512};
+        return sizes[random_.below(sizes.size())];
+    }
+
+    operation random_place(action what, std::uint32_t count, bool whole_pages) {
+        const std::uint32_t span = (random_.below(10) < 7 ? hot_pages : pages_) * page_sectors;
+        std::uint32_t first = below(std::max(1u, span - std::min(span - 1, count)));
+        if (whole_pages || random_.below(10) < 7)
+            first -= first % page_sectors;
+        return {what, first, count};
+    }
+
+    operation control_operation() {
+        const std::uint64_t choice = random_.below(10);
+        if (choice == 0)
+            return {action::sync, 0, 0};
+        return random_place(choice < 3   ? action::read
+                            : choice < 5 ? action::write
+                                         : action::write_dsync,
+                            std::min(random_size(), 16u), false);
+    }
+
+    operation random_operation() {
+        const std::uint64_t choice = random_.below(1000);
+        if (choice < 450)
+            return random_place(action::write_dsync, random_size(), false);
+        if (choice < 700)
+            return random_place(action::write, random_size(), false);
+        if (choice < 770)
+            return {action::sync, 0, 0};
+        if (choice < 880)
+            return random_place(action::read, random_size(), false);
+        if (choice < 950)
+            return random_place(action::discard, page_sectors << below(5), true);
+        if (choice < 985)
+            return {action::rest, 0, 0};
+        if (choice < 992)
+            return {action::flush, 0, 0};
+        return {choice < 997 ? action::reload : action::reopen, 0, 0};
+    }
+
+    const plan_options& options_;
+    dice random_;
+    std::uint32_t pages_; ///< of the volume by now
+    std::size_t rare_ = 0;
+    std::vector<operation> plan_ = std::vector<operation>(1);
+};
 
 std::uint64_t mixed(std::uint32_t number, std::uint32_t sector, std::uint64_t at) {
     return dice(std::uint64_t{number} << 32 | sector, at).next() | 1; // no word is zero
@@ -61,19 +152,8 @@ std::uint64_t mixed(std::uint32_t number, std::uint32_t sector, std::uint64_t at
 
 } // namespace
 
-std::vector<operation> make_plan(std::uint64_t seed, bool fill, std::uint32_t amount) {
-    std::vector<operation> plan(1);
-    dice random(seed, 0);
-    for (std::uint32_t number = 0; number < std::min(amount, fill ? fill_operations : 0u); number++)
-        plan.push_back(
-            {action::write_dsync, hot_pages * page_sectors + number * fill_sectors, fill_sectors});
-    while (plan.size() <= amount) {
-        plan.push_back(random_operation(random));
-        // What bypassed and is not flushed must not become resident as clean.
-        if (plan.back().what == action::write && plan.size() <= amount && random.below(3) == 0)
-            plan.push_back({action::read, plan.back().first, plan.back().count});
-    }
-    return plan;
+std::vector<operation> make_plan(const plan_options& options) {
+    return planner(options).run();
 }
 
 void fill_sector(std::uint32_t number, std::uint32_t sector,

@@ -13,8 +13,15 @@ namespace campaign {
 constexpr unsigned sector_bytes = 512;
 constexpr unsigned page_sectors = 8;
 constexpr unsigned page_bytes = page_sectors * sector_bytes;
-constexpr std::uint32_t volume_pages = 5120; ///< more than the fast tier of 16 MiB has frames
-constexpr std::uint32_t volume_sectors = volume_pages * page_sectors;
+/// The disk, and the volume when it has grown to its end.
+constexpr std::uint32_t volume_pages = 5120;
+/// The volume at first: more than the fast tier of 16 MiB has frames.
+constexpr std::uint32_t volume_pages_at_first = 4608;
+/// What is written most; of a control target, which does not grow, all there is.
+constexpr std::uint32_t hot_pages = 192;
+/// Operations that are done at once.
+constexpr std::uint32_t writers = 4;
+constexpr std::uint32_t burst_sectors_max = 128;
 
 /// Kinds of marks in the record: what the workload is about to do and what it was told.
 enum mark_kind : std::uint64_t {
@@ -34,19 +41,28 @@ enum class action {
     reload, ///< the table is loaded again, under a suspend
     reopen, ///< the volume is closed and opened
     rest,   ///< write-back has the disk for itself
+    grow,   ///< the disk has grown to `count` sectors, and so does the volume
+    format, ///< all goes home, and a new volume is made of what was the old one's
 };
 
 struct operation {
     action what = action::rest;
     std::uint32_t first = 0; ///< sector
     std::uint32_t count = 0; ///< sectors
+    bool joined = false;     ///< begins at once with the one before, by another program
 
     std::uint32_t end() const { return first + count; }
 };
 
-/// Operations from number 1 on, `amount` of them; [0] does nothing. `fill`: the first ones fill the
-/// fast tier, so that later ones make it evict.
-std::vector<operation> make_plan(std::uint64_t seed, bool fill, std::uint32_t amount);
+struct plan_options {
+    std::uint64_t seed = 1;
+    std::uint32_t amount = 0; ///< operations
+    bool fill = false;    ///< the first ones fill the fast tier, so that later ones make it evict
+    bool control = false; ///< only what a control target can: writes, reads and syncs
+};
+
+/// Operations from number 1 on; [0] does nothing.
+std::vector<operation> make_plan(const plan_options& options);
 
 /// What operation `number` puts into a sector.
 void fill_sector(std::uint32_t number, std::uint32_t sector,

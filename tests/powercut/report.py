@@ -6,6 +6,7 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.powercut.account import Account
 from tests.powercut.campaign import Verdict
 
 PAGE = """<!DOCTYPE html>
@@ -21,29 +22,40 @@ td,th{{padding:.2em .8em;text-align:left;vertical-align:top}}
 """
 
 
+# Kinds of lines.
+CLEAN, FAULTY, BOOTED = "clean", "faulty", "booted"
+
+
 @dataclass(frozen=True)
 class Line:
     """One run and what its images came to."""
 
     name: str
+    kind: str
     verdict: Verdict
     as_wanted: bool
-    failures: list[list[str]]
+    failures: list[Account]
     seconds: float
+
+
+def plain(text: str) -> Account:
+    """A failure of which no more is known."""
+    return Account([text], False)
 
 
 def show(line: Line) -> Line:
     """Print a run as soon as it is judged."""
     verdict = line.verdict
     word = "as wanted" if line.as_wanted else "NOT AS WANTED"
-    print(f"{line.name}: {verdict.failed} of {verdict.images} images failed ({word}, {line.seconds:.0f} s)")
+    print(f"{line.name}: {verdict.failed} of {verdict.images} images failed ({word}, {line.seconds:.0f} s)",
+          flush=True)
     for failure in line.failures[:1]:
-        print("\n".join(f"    {text}" for text in failure), flush=True)
+        print("\n".join(f"    {text}" for text in failure.lines), flush=True)
     return line
 
 
 def _row(line: Line) -> str:
-    first = "<br>".join(html.escape(text) for text in line.failures[0]) if line.failures else ""
+    first = "<br>".join(html.escape(text) for text in line.failures[0].lines) if line.failures else ""
     mark = "" if line.as_wanted else ' class="bad"'
     verdict = line.verdict
     figures = (verdict.events, verdict.moments, verdict.images, verdict.failed, round(line.seconds))
@@ -51,12 +63,23 @@ def _row(line: Line) -> str:
     return f"<tr{mark}><td>{html.escape(line.name)}{cells}<td><code>{first}</code></tr>"
 
 
+def summary(lines: list[Line]) -> str:
+    """The figures in a few sentences."""
+    parts = []
+    for kind, name in ((CLEAN, "Without a fault"), (BOOTED, "Booted")):
+        some = [line.verdict for line in lines if line.kind == kind]
+        if some:
+            parts.append(f"{name}: {sum(one.images for one in some)} images, "
+                         f"{sum(one.failed for one in some)} failed.")
+    faulty = [line for line in lines if line.kind == FAULTY]
+    if faulty:
+        parts.append(f"With a fault: {len(faulty)}, "
+                     f"{sum(line.verdict.failed > 0 for line in faulty)} caught, "
+                     f"{sum(any(one.named for one in line.failures) for line in faulty)} with a line named.")
+    return " ".join(parts)
+
+
 def write(path: Path, lines: list[Line]) -> None:
     """The page with all figures."""
-    clean = [line for line in lines if line.name.startswith("driver")]
-    faulty = [line for line in lines if line.name.startswith("mutant")]
-    summary = (f"The driver: {sum(line.verdict.images for line in clean)} images, "
-               f"{sum(line.verdict.failed for line in clean)} failed. Faulty drivers: {len(faulty)}, "
-               f"{sum(line.as_wanted for line in faulty)} caught.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(PAGE.format(summary=summary, rows="\n".join(map(_row, lines))), encoding="utf-8")
+    path.write_text(PAGE.format(summary=summary(lines), rows="\n".join(map(_row, lines))), encoding="utf-8")

@@ -14,8 +14,11 @@ int main(int argc, char** argv) {
         powercut_disarm();
     else if (argc == 4 && std::strcmp(verb, "value") == 0)
         powercut_mark(std::strtoull(argv[2], nullptr, 0), std::strtoull(argv[3], nullptr, 0));
+    else if (argc == 3 && std::strcmp(verb, "watch") == 0)
+        powercut_watch(std::strtoull(argv[2], nullptr, 0));
     else {
-        std::fprintf(stderr, "powercut-mark: give arm, disarm, or value FIRST SECOND.\n");
+        std::fprintf(stderr,
+                     "powercut-mark: give arm, disarm, value FIRST SECOND, or watch ADDRESS.\n");
         return 2;
     }
     return 0;

@@ -29,4 +29,13 @@ __attribute__((noipa, unused)) static void powercut_mark(uint64_t first, uint64_
 	__asm__ volatile(POWERCUT_NOP(0x03) : : "D"(first), "S"(second) : "memory");
 }
 
+/*
+ * Has the record tell each time the instruction at an address is executed (such as a function of the kernel is entered),
+ * and who called. To be said before arming.
+ */
+__attribute__((noipa, unused)) static void powercut_watch(uint64_t address)
+{
+	__asm__ volatile(POWERCUT_NOP(0x04) : : "D"(address) : "memory");
+}
+
 #endif

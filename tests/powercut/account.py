@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A failure in words: what is wrong, and the lines of the driver that decide it. README.md says what each
+line means."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.powercut.symbols import Place, Symbols
+
+WORDS_TOLD = 4
+DECIDED = {"loss": "lost", "survival": "survived"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is told of a failure; `named`: whether a line of the driver is in it."""
+
+    lines: list[str]
+    named: bool
+
+
+def describe(failure: dict[str, Any], symbols: Symbols | None) -> Account:
+    """A failure in words."""
+    lines = [f"{failure['wrong']} (cut {failure['cut']}, before event {failure['event']}; "
+             f"operation {failure['begun']} was begun, {failure['acknowledged']} acknowledged)"]
+    if failure["decided_by"] not in DECIDED:
+        lines.append(f"decided by {failure['decided_by']}")
+    named = False
+    for what, place in _places(failure, symbols):
+        lines.append(f"{what} {_text(place, symbols)}")
+        named = named or (symbols is not None and symbols.line_of(place) is not None)
+    if len(failure["words"]) > WORDS_TOLD:
+        lines.append(f"and {len(failure['words']) - WORDS_TOLD} more words")
+    return Account(lines, named)
+
+
+def _places(failure: dict[str, Any], symbols: Symbols | None) -> list[tuple[str, Place]]:
+    """The places that decide, the best first, each with what happened there."""
+    word, operation = failure["word"], failure["operation"]
+    places = [(f"{DECIDED[failure['decided_by']]}: the word at byte {one['byte']:#x}, stored at",
+               one["store"]) for one in failure["words"][:WORDS_TOLD]]
+    if places:
+        return places
+    if word:
+        places.append((f"says so: the word at byte {word['byte']:#x}, last stored at", word["store"]))
+    end = _end_by_driver(failure["ended"], symbols)
+    if end is not None:
+        places.append((f"acknowledged: operation {operation}, whose last request the driver ended at", end))
+    return places
+
+
+def _end_by_driver(ends: list[Place], symbols: Symbols | None) -> Place | None:
+    """The last request that the driver ended itself."""
+    return next((end for end in ends if symbols and symbols.line_of(end)), None)
+
+
+def _text(place: Place, symbols: Symbols | None) -> str:
+    return symbols.tell(place) if symbols else f"{place['pc']:#x}"
