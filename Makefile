@@ -12,6 +12,9 @@ VM_JOBS ?= 2
 SEEDS ?=
 CUTS ?=
 CUT ?=
+CUT_AT ?=
+LOSE ?=
+BOOTS ?=
 TIERED_BUG ?=
 # Of fuzzing: seconds for each target, and the one to run alone.
 TIME ?= 60
@@ -31,7 +34,8 @@ help:
 	@echo 'make vm-test   every test, in virtual machines   (T=expr KERNEL=6.1|6.12|7.2|debug ACCEL=auto|kvm|tcg SEED=n)'
 	@echo 'make vm-soak   the same tests with their long counts; goes on where it was interrupted'
 	@echo 'make powercut  power loss at the grain of cache lines: the driver, then faulty ones   (SEEDS=n CUTS=n; SEED=n CUT=n'
-	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none)'
+	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none; CUT_AT=stacks,'
+	@echo '               LOSE=read and BOOTS=n: see tests/powercut/README.md)'
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
@@ -88,7 +92,8 @@ vm-shell: guest
 
 powercut: guest powercut-campaign
 	@$(PYTHON) -m tests.powercut --kernel '$(KERNEL)' $(if $(SEED),--seed '$(SEED)') $(if $(SEEDS),--seeds '$(SEEDS)') \
-		$(if $(CUTS),--cuts '$(CUTS)') $(if $(CUT),--cut '$(CUT)') $(if $(TIERED_BUG),--mutant '$(TIERED_BUG)')
+		$(if $(CUTS),--cuts '$(CUTS)') $(if $(CUT),--cut '$(CUT)') $(if $(TIERED_BUG),--mutant '$(TIERED_BUG)') \
+		$(if $(CUT_AT),--cut-at '$(CUT_AT)') $(if $(LOSE),--lose '$(LOSE)') $(if $(BOOTS),--boots '$(BOOTS)')
 
 # Promises broken on purpose; the test of each must go red.
 breakage: guest

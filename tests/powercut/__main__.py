@@ -18,13 +18,15 @@ from tests.powercut.account import describe
 from tests.powercut.campaign import Choice, Run
 from tests.powercut.options import choice, chosen_mutants, clean_runs, parser
 from tests.powercut.report import Line
-from tests.powercut.subjects import Control, FaultyDriver
+from tests.powercut.subjects import Control, FaultyDriver, FaultyFormat
 from tests.powercut.symbols import Symbols
 
 MUTANT_OPERATIONS = 400
 MUTANT_CUTS = 3000
 CONTROL_OPERATIONS = 100
 CONTROL_CUTS = 300
+# Of few operations more cuts are in the format.
+FORMAT_OPERATIONS = 20
 # With one processor the kernel patches its lock prefixes away, and no accidental fence hides a missing one.
 MUTANT_PROCESSORS = 1
 
@@ -39,12 +41,13 @@ def run_clean(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
 
 
 def run_faulty(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
-    """What has a fault: an image must fail, and a line be named."""
+    """What has a fault: an image must fail, and a line be named where the fault is in a module."""
     started = time.monotonic()
     symbols = campaign.record(run)
     verdict = campaign.judge(run, run.seed, cuts, stop=True, choice=chosen)
     accounts = [describe(failure, symbols) for failure in verdict.failures]
-    wanted = verdict.failed > 0 and all(account.named for account in accounts)
+    named = bool(run.subject.preload) or all(account.named for account in accounts)
+    wanted = verdict.failed > 0 and named
     return Line(name, report.FAULTY, verdict, wanted, accounts, time.monotonic() - started)
 
 
@@ -105,6 +108,8 @@ def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Callab
                      for forgets in (False, True))
         yield lambda: run_clean(good, CONTROL_CUTS, chosen, "control target")
         yield lambda: run_faulty(bad, CONTROL_CUTS, chosen, "control target that forgets a fence")
+        hasty = Run(options.kernel, MUTANT_PROCESSORS, seed, FORMAT_OPERATIONS, False, FaultyFormat())
+        yield lambda: run_faulty(hasty, MUTANT_CUTS, chosen, "tierctl format that leaves old superblocks")
     for mutant in chosen_mutants(options.mutant):
         yield _mutant_job(options.kernel, mutant, seed, chosen)
 
@@ -112,6 +117,10 @@ def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Callab
 def _mutant_job(kernel: str, mutant: mutants.Mutant, seed: int, chosen: Choice) -> Callable[[], Line]:
     run = Run(kernel, MUTANT_PROCESSORS, seed, MUTANT_OPERATIONS, False, FaultyDriver(mutant))
     return lambda: run_faulty(run, MUTANT_CUTS, chosen, f"mutant {mutant.name}")
+
+
+def _do(job: Callable[[], Line]) -> Line:
+    return job()
 
 
 def everything(options: argparse.Namespace) -> int:
@@ -123,7 +132,7 @@ def everything(options: argparse.Namespace) -> int:
         lines += map(report.show, _clean_lines(options, chosen))
     # A machine under the plugin has one thread, whatever its processors.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        lines += map(report.show, pool.map(lambda job: job(), jobs))
+        lines += map(report.show, pool.map(_do, jobs))
     page = campaign.BUILD / "report.html"
     report.write(page, lines)
     wrong = [line.name for line in lines if not line.as_wanted]

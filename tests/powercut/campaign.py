@@ -88,7 +88,8 @@ def record(run: Run) -> Symbols:
     share = run.folder / "share"
     share.mkdir(parents=True)
     shutil.copy(module, share)
-    shutil.copy(PROGRAMS / WORKLOAD, share)
+    for program in filter(None, (WORKLOAD, run.subject.preload)):
+        shutil.copy(PROGRAMS / program, share)
     with RecordedDisk(DISK, run.folder) as disk:
         options = f"log={run.folder / 'record'},mode=full,disk={disk.counter}"
         spec = Spec(kernel=run.kernel, smp=run.processors, nvdimms=(Nvdimm(NVDIMM),), share=share,
@@ -107,9 +108,11 @@ def _drive(vm: VM, run: Run, module: Path) -> Symbols:
     start = int(vm.run(f"cat /sys/module/{run.subject.module}/sections/.text").stdout, 16)
     kallsyms = vm.run("cat /proc/kallsyms").stdout
     kind = "control" if run.subject.control else "volume"
-    vm.run(f"/mnt/share/{WORKLOAD} {run.seed} {int(run.fill)} {run.operations} {kind}",
+    preload = f"env LD_PRELOAD=/mnt/share/{run.subject.preload} tierctl"
+    environment = f"TIERCTL_FORMAT='{preload}' " if run.subject.preload else ""
+    vm.run(f"{environment}/mnt/share/{WORKLOAD} {run.seed} {int(run.fill)} {run.operations} {kind}",
            timeout=WORKLOAD_SECONDS)
-    if isinstance(run.subject, Driver):
+    if run.subject == Driver():
         vm.run("tierctl close v0 && rmmod dm-tiered")
     return Symbols(kallsyms, start, module)
 

@@ -106,10 +106,61 @@ TEST(Oracle, WhatWasDiscardedDoesNotComeBack) {
     EXPECT_TRUE(on_disk(known, all(0)));
 }
 
+const operation first_half{action::write_dsync, 0, page_sectors / 2};
+
+TEST(Oracle, WhatIsDoneAtOnceMayHappenInAnyOrder) {
+    oracle known = of({dsync, dsync, dsync});
+    known.begin(1);
+    known.begin(2);
+    known.acknowledge(2);
+    EXPECT_TRUE(in_frame(known, all(1))) << "the first came last";
+    EXPECT_TRUE(in_frame(known, all(2)));
+    EXPECT_FALSE(in_frame(known, all(0))) << "what was acknowledged is gone";
+    known.acknowledge(1);
+    EXPECT_TRUE(in_frame(known, all(1)));
+    EXPECT_TRUE(in_frame(known, all(2)));
+    known.begin(3);
+    known.acknowledge(3);
+    EXPECT_FALSE(in_frame(known, all(1))) << "came before the third";
+    EXPECT_TRUE(in_frame(known, all(3)));
+}
+
+TEST(Oracle, PartsThatAreWrittenAtOnceAreBothThere) {
+    oracle known = of({dsync, first_half, second_half, dsync});
+    known.begin(1);
+    known.acknowledge(1);
+    known.begin(2);
+    known.begin(3);
+    EXPECT_TRUE(in_frame(known, half(2, 1)));
+    EXPECT_TRUE(in_frame(known, half(1, 3)));
+    EXPECT_TRUE(in_frame(known, half(2, 3)));
+    known.acknowledge(2);
+    EXPECT_FALSE(in_frame(known, half(1, 3)));
+    known.acknowledge(3);
+    EXPECT_FALSE(in_frame(known, half(2, 1)));
+    EXPECT_TRUE(in_frame(known, half(2, 3)));
+    EXPECT_FALSE(in_frame(known, all(1)));
+}
+
+TEST(Oracle, ASyncMakesWhatRacedDurableWhicheverCameLast) {
+    oracle known = of({plain, plain, {action::sync, 0, 0}});
+    known.begin(1);
+    known.begin(2);
+    known.acknowledge(1);
+    known.acknowledge(2);
+    EXPECT_TRUE(in_frame(known, all(0)));
+    known.begin(3);
+    known.acknowledge(3);
+    EXPECT_EQ(known.settled_by(0), 3u);
+    EXPECT_FALSE(in_frame(known, all(0)));
+    EXPECT_TRUE(in_frame(known, all(1)));
+    EXPECT_TRUE(in_frame(known, all(2)));
+}
+
 TEST(Plan, IsTheSameForTheSameSeed) {
-    const auto first = make_plan(5, true, 400);
-    const auto second = make_plan(5, true, 400);
-    const auto other = make_plan(6, true, 400);
+    const auto first = make_plan({5, 400, true});
+    const auto second = make_plan({5, 400, true});
+    const auto other = make_plan({6, 400, true});
     ASSERT_EQ(first.size(), 401u);
     const auto same = [&](const std::vector<operation>& one) {
         for (std::size_t at = 0; at < first.size(); at++)
@@ -123,12 +174,53 @@ TEST(Plan, IsTheSameForTheSameSeed) {
 }
 
 TEST(Plan, StaysInsideTheVolumeAndDiscardsWholePages) {
-    for (const operation& one : make_plan(1, true, 20000)) {
-        EXPECT_LE(one.end(), volume_sectors);
+    std::uint32_t sectors = volume_pages_at_first * page_sectors;
+    for (const operation& one : make_plan({1, 20000, true})) {
+        if (one.what == action::grow) {
+            EXPECT_GT(one.count, sectors);
+            EXPECT_LE(one.count, volume_pages * page_sectors);
+            sectors = one.count;
+            continue;
+        }
+        EXPECT_LE(one.end(), sectors);
         if (one.what == action::discard) {
             EXPECT_EQ(one.first % page_sectors, 0u);
             EXPECT_EQ(one.count % page_sectors, 0u);
         }
+    }
+}
+
+TEST(Plan, HasOfEverythingEvenWhenItIsShort) {
+    for (std::uint64_t seed = 1; seed < 20; seed++) {
+        std::array<unsigned, 16> met{};
+        unsigned joined = 0;
+        for (const operation& one : make_plan({seed, 150})) {
+            met.at(static_cast<std::size_t>(one.what))++;
+            joined += one.joined;
+        }
+        EXPECT_EQ(met.at(static_cast<std::size_t>(action::grow)), 3u) << seed;
+        EXPECT_EQ(met.at(static_cast<std::size_t>(action::format)), 1u) << seed;
+        EXPECT_GT(joined, 0u) << seed;
+    }
+}
+
+TEST(Plan, WritesAtOnceOnlyWhatFitsTheWritersBuffers) {
+    std::uint32_t at_once = 0;
+    for (const operation& one : make_plan({3, 20000})) {
+        at_once = one.joined ? at_once + 1 : 0;
+        EXPECT_LT(at_once, writers);
+        if (one.joined)
+            EXPECT_LE(one.count, burst_sectors_max);
+    }
+}
+
+TEST(Plan, OfAControlTargetStaysInItsFewPages) {
+    for (const operation& one : make_plan({1, 2000, false, true})) {
+        EXPECT_LE(one.end(), hot_pages * page_sectors);
+        EXPECT_TRUE(one.what == action::write || one.what == action::write_dsync ||
+                    one.what == action::read || one.what == action::sync ||
+                    one.what == action::rest)
+            << "only [0] rests";
     }
 }
 

@@ -30,6 +30,10 @@ class Subject(Protocol):
     def control(self) -> bool:
         """Whether it is no tiered volume."""
 
+    @property
+    def preload(self) -> str:
+        """A library of the campaign's that `tierctl format` is run with, or none."""
+
     def build(self, kernel: Kernel, folder: Path) -> Path:
         """Its file; `folder` is for copies of sources."""
 
@@ -41,6 +45,7 @@ class Driver:
     name: str = "driver"
     module: str = DRIVER_MODULE
     control: bool = False
+    preload: str = ""
 
     def build(self, kernel: Kernel, folder: Path) -> Path:
         """Its file."""
@@ -55,6 +60,7 @@ class FaultyDriver:
     mutant: mutants.Mutant
     module: str = DRIVER_MODULE
     control: bool = False
+    preload: str = ""
 
     @property
     def name(self) -> str:
@@ -70,12 +76,21 @@ class FaultyDriver:
 
 
 @dataclass(frozen=True)
+class FaultyFormat(Driver):
+    """The driver as it is, with a volume that is made the wrong way."""
+
+    name: str = "format-leaves-old-superblocks"
+    preload: str = "powercut-hasty-format.so"
+
+
+@dataclass(frozen=True)
 class Control:
     """A small target of its own (forgetful/), with and without its fault."""
 
     forgets: bool
     module: str = "dm_forgetful"
     control: bool = True
+    preload: str = ""
 
     @property
     def name(self) -> str:

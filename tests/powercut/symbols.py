@@ -34,14 +34,14 @@ class Symbols:
         self._addresses = [address for address, _ in found]
         self._names = [name for _, name in found]
         self._text_start = text_start
-        self._module = module
+        self.module = module
         self._text_bytes = _text_bytes(module)
 
     def save(self, folder: Path) -> None:
         """Keep them with the record of the boot."""
         (folder / KALLSYMS).write_text(self._kallsyms, encoding="utf-8")
         (folder / START).write_text(json.dumps(self._text_start), encoding="utf-8")
-        shutil.copy(self._module, folder / MODULE)
+        shutil.copy(self.module, folder / MODULE)
 
     @classmethod
     def load(cls, folder: Path) -> Symbols:
@@ -59,7 +59,7 @@ class Symbols:
         return f"{self._names[at]}+{address - self._addresses[at]:#x}"
 
     def _line(self, offset: int) -> str:
-        words = ["addr2line", "-i", "-s", "-f", "-j", ".text", "-e", str(self._module), f"{offset:#x}"]
+        words = ["addr2line", "-i", "-s", "-f", "-j", ".text", "-e", str(self.module), f"{offset:#x}"]
         said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")
         # From the innermost inlined helper outwards.
         return " < ".join(f"{line.split(' ')[0]} ({name})" for name, line in zip(said[::2], said[1::2]))

@@ -10,6 +10,7 @@ import pytest
 
 from qemu import VMError
 from tests.powercut import campaign, mutants, options, report
+from tests.powercut.account import Account, describe
 from tests.powercut.symbols import Symbols
 
 START = 0xFFFFFFFFC0500000
@@ -39,23 +40,49 @@ def test_an_address_of_the_kernel_is_a_function(symbols: Symbols) -> None:
 
 def test_a_store_of_the_kernel_is_told_with_its_caller_in_the_driver(symbols: Symbols) -> None:
     place = {"pc": 0xFFFFFFFF81000110, "callers": [0xFFFFFFFF81000004, START + 2]}
-    assert symbols.store(place) == "driver.c:2 (first), in memcpy_slowly+0x10"
-    assert symbols.store({"pc": 0xFFFFFFFF81000110, "callers": []}) == "memcpy_slowly+0x10"
+    assert symbols.tell(place) == "driver.c:2 (first), in memcpy_slowly+0x10"
+    assert symbols.line_of(place) == "driver.c:2 (first)"
+    nowhere = {"pc": 0xFFFFFFFF81000110, "callers": []}
+    assert symbols.tell(nowhere) == "memcpy_slowly+0x10" and symbols.line_of(nowhere) is None
+
+
+def test_callers_in_the_driver_are_told(symbols: Symbols, tmp_path: Path) -> None:
+    call = int(subprocess.run(["sh", "-c", "objdump -d --no-show-raw-insn $0 | grep -A1 call | tail -1",
+                               symbols.module], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout.split(":")[0], 16)
+    place = {"pc": START + 4, "callers": [START + call, START + call]}
+    assert symbols.tell(place).endswith("; called from driver.c:7 (second)")
+    symbols.save(tmp_path)
+    assert Symbols.load(tmp_path).tell(place) == symbols.tell(place)
 
 
 def failure(decided_by: str, words: int) -> dict[str, Any]:
     found = [{"byte": 64 + 8 * at, "store": {"pc": 0x401000, "callers": []}} for at in range(words)]
     return {"wrong": "page 3 is a mix", "cut": 7, "event": 9, "begun": 2, "acknowledged": 1,
-            "decided_by": decided_by, "words": found}
+            "decided_by": decided_by, "words": found, "word": None, "operation": 0, "ended": []}
 
 
 def test_a_failure_is_told_with_the_words_that_decide_it() -> None:
-    lost = campaign.describe(failure("loss", 6), None)
-    assert lost[0].startswith("page 3 is a mix (cut 7,")
-    assert lost[1] == "lost: the word at byte 0x40, stored at 0x401000"
-    assert lost[-1] == "and 2 more words"
-    assert campaign.describe(failure("survival", 1), None)[1].startswith("survived: ")
-    assert campaign.describe(failure("the disk", 0), None)[1] == "decided by the disk"
+    lost = describe(failure("loss", 6), None)
+    assert lost.lines[0].startswith("page 3 is a mix (cut 7,")
+    assert lost.lines[1] == "lost: the word at byte 0x40, stored at 0x401000"
+    assert lost.lines[-1] == "and 2 more words" and not lost.named
+    assert describe(failure("survival", 1), None).lines[1].startswith("survived: ")
+    assert describe(failure("the disk", 0), None).lines[1] == "decided by the disk"
+
+
+def test_where_no_word_decides_the_store_that_says_so_is_told_and_who_acknowledged(symbols: Symbols) -> None:
+    kernel = {"pc": 0xFFFFFFFF81000110, "callers": []}
+    driver = {"pc": 0xFFFFFFFF81000110, "callers": [START + 2]}
+    disk = failure("the disk", 0) | {"word": {"byte": 64, "store": {"pc": START, "callers": []}},
+                                     "operation": 5, "ended": [kernel, driver]}
+    told = describe(disk, symbols)
+    assert told.lines[2:] == [
+        "says so: the word at byte 0x40, last stored at driver.c:2 (first)",
+        "acknowledged: operation 5, whose last request the driver ended at driver.c:2 (first), in "
+        "memcpy_slowly+0x10"]
+    assert told.named
+    assert not describe(failure("the disk", 0) | {"ended": [kernel]}, symbols).named
 
 
 def test_a_record_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,10 +109,25 @@ def test_each_seed_runs_on_one_and_two_processors() -> None:
     assert {run.seed for run in options.clean_runs(options.parser().parse_args(["--seed", "17"]))} == {17}
 
 
+def test_how_images_are_chosen_reaches_the_judge() -> None:
+    chosen = options.choice(options.parser().parse_args(["--cut-at", "stacks", "--lose", "read"]))
+    assert chosen.options() == ["--per-stack", "--read-lines"]
+    assert options.choice(options.parser().parse_args([])).options() == []
+
+
+def test_what_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options.parser().parse_args(["--cut", "last"])
+    assert "last is not a number" in capsys.readouterr().err
+
+
 def test_the_report_counts_and_marks_what_is_not_as_wanted(tmp_path: Path) -> None:
-    good = report.Line("driver, 1 processors, seed 1", campaign.Verdict(100, 10, 20, 0), True, [], 1.0)
-    missed = report.Line("mutant a<b", campaign.Verdict(5, 10, 20, 0), False, [], 1.0)
-    report.write(tmp_path / "report.html", [good, missed])
+    good = report.Line("driver", report.CLEAN, campaign.Verdict(100, 10, 20, 0), True, [], 1.0)
+    missed = report.Line("mutant a<b", report.FAULTY, campaign.Verdict(5, 10, 20, 0), False, [], 1.0)
+    caught = report.Line("mutant c", report.FAULTY, campaign.Verdict(5, 10, 20, 1), True,
+                         [Account(["wrong"], True)], 1.0)
+    report.write(tmp_path / "report.html", [good, missed, caught])
     page = (tmp_path / "report.html").read_text()
-    assert "The driver: 100 images, 0 failed. Faulty drivers: 1, 0 caught." in page
+    assert ("Without a fault: 100 images, 0 failed. "
+            "With a fault: 2, 1 caught, 1 with a line named.") in page
     assert page.count('class="bad"') == 1 and "mutant a&lt;b" in page

@@ -114,6 +114,36 @@ TEST_F(Open, AllButTheLossesIsTheNewest) {
     EXPECT_EQ(words[8], 4u);
 }
 
+TEST_F(Open, LinesThatNobodyReadsLoseNothing) {
+    const log_file log(vm.path);
+    const auto all = find_moments(log, moments::every);
+    replay run(log);
+    run.advance(all[0]);
+    std::set<std::vector<std::uint64_t>> images;
+    for (std::uint64_t number = 0; number < 300; number++) {
+        const image drawn =
+            draw(run.model(), {all[0], 5, number}, [](std::uint64_t line) { return line == 1; });
+        const auto words = contents(run, drawn);
+        images.insert({words[0], words[1], words[8]});
+        for (const loss& one : drawn.losses)
+            EXPECT_EQ(one.word, 8u);
+    }
+    EXPECT_EQ(images, (std::set<std::vector<std::uint64_t>>{{2, 3, 0}, {2, 3, 4}}));
+}
+
+TEST_F(Open, AWordMayHaveAnyOfItsValues) {
+    const log_file log(vm.path);
+    replay run(log);
+    run.advance(find_moments(log, moments::every)[0]);
+    const auto may_be = [&](std::uint64_t word, std::uint64_t value) {
+        return run.model().any_value(word, [&](std::uint64_t one) { return one == value; });
+    };
+    EXPECT_TRUE(may_be(0, 0) && may_be(0, 1) && may_be(0, 2));
+    EXPECT_FALSE(may_be(0, 3));
+    EXPECT_TRUE(may_be(2, 0));
+    EXPECT_FALSE(may_be(2, 3));
+}
+
 TEST_F(Open, APlaceIsCutOnce) {
     const log_file log(vm.path);
     EXPECT_EQ(find_moments(log, moments::per_stack).size(), 3u);

@@ -28,10 +28,14 @@ TEST(Record, KeepsTheOrderOfEvents) {
     vm.fence();
     vm.record().mark(1, 2, 3);
     vm.record().disk(4);
+    vm.record().visit(1, {0x500, {0xffffffff81000000}});
     ASSERT_TRUE(vm.record().end());
     const log_file log(vm.path);
     using enum record_type;
-    EXPECT_EQ(types_in(log), (std::vector{image, store, flush, fence, mark, disk, end}));
+    EXPECT_EQ(types_in(log), (std::vector{image, store, flush, fence, mark, disk, visit, end}));
+    const event visited = log.site(log.at(log.size() - 2).head.site);
+    EXPECT_EQ(visited.head.where, 0x500u);
+    EXPECT_EQ(visited.words[0], 0xffffffff81000000u);
     EXPECT_EQ(log.fault(), "");
     EXPECT_EQ(log.at(0).words[9], 7u);
 }
