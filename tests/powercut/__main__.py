@@ -21,7 +21,7 @@ from tests.powercut.report import Line
 from tests.powercut.subjects import Control, FaultyDriver, FaultyFormat
 from tests.powercut.symbols import Symbols
 
-MUTANT_OPERATIONS = 400
+MUTANT_OPERATIONS = 300
 MUTANT_CUTS = 3000
 CONTROL_OPERATIONS = 100
 CONTROL_CUTS = 300
@@ -88,38 +88,43 @@ def _judge_one(run: Run, cut: int, chosen: Choice) -> int:
     return 1 if verdict.failed else 0
 
 
-def _clean_lines(options: argparse.Namespace, chosen: Choice) -> Iterator[Line]:
+Job = Callable[[], list[Line]]
+
+
+def _clean_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Job]:
     """The driver, and machines that boot from its images."""
     runs = clean_runs(options)
     cuts = -(-options.cuts // len(runs))
-    for run in runs:
-        yield run_clean(run, cuts, chosen, f"driver, {run.processors} processors, seed {run.seed}")
     for number, run in enumerate(runs):
-        share = (options.boots + number) // len(runs)
-        if share:
-            yield run_boots(run, share, chosen)
+        yield _clean_job(run, cuts, chosen, (options.boots + number) // len(runs))
 
 
-def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Callable[[], Line]]:
-    """The control target and the faulty drivers, as they are asked for."""
+def _clean_job(run: Run, cuts: int, chosen: Choice, machines: int) -> Job:
+    name = f"driver, {run.processors} processors, seed {run.seed}"
+    return lambda: ([run_clean(run, cuts, chosen, name)] +
+                    ([run_boots(run, machines, chosen)] if machines else []))
+
+
+def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Job]:
+    """The control target and what has a fault, as they are asked for."""
     seed = options.seed or 1
     if options.mutant is None:
         good, bad = (Run(options.kernel, MUTANT_PROCESSORS, seed, CONTROL_OPERATIONS, False, Control(forgets))
                      for forgets in (False, True))
-        yield lambda: run_clean(good, CONTROL_CUTS, chosen, "control target")
-        yield lambda: run_faulty(bad, CONTROL_CUTS, chosen, "control target that forgets a fence")
+        yield lambda: [run_clean(good, CONTROL_CUTS, chosen, "control target")]
+        yield lambda: [run_faulty(bad, CONTROL_CUTS, chosen, "control target that forgets a fence")]
         hasty = Run(options.kernel, MUTANT_PROCESSORS, seed, FORMAT_OPERATIONS, False, FaultyFormat())
-        yield lambda: run_faulty(hasty, MUTANT_CUTS, chosen, "tierctl format that leaves old superblocks")
+        yield lambda: [run_faulty(hasty, MUTANT_CUTS, chosen, "tierctl format that leaves old superblocks")]
     for mutant in chosen_mutants(options.mutant):
         yield _mutant_job(options.kernel, mutant, seed, chosen)
 
 
-def _mutant_job(kernel: str, mutant: mutants.Mutant, seed: int, chosen: Choice) -> Callable[[], Line]:
+def _mutant_job(kernel: str, mutant: mutants.Mutant, seed: int, chosen: Choice) -> Job:
     run = Run(kernel, MUTANT_PROCESSORS, seed, MUTANT_OPERATIONS, False, FaultyDriver(mutant))
-    return lambda: run_faulty(run, MUTANT_CUTS, chosen, f"mutant {mutant.name}")
+    return lambda: [run_faulty(run, MUTANT_CUTS, chosen, f"mutant {mutant.name}")]
 
 
-def _do(job: Callable[[], Line]) -> Line:
+def _do(job: Job) -> list[Line]:
     return job()
 
 
@@ -127,12 +132,11 @@ def everything(options: argparse.Namespace) -> int:
     """The whole campaign."""
     chosen = choice(options)
     jobs = list(_faulty_jobs(options, chosen))
-    lines: list[Line] = []
     if options.mutant is None or options.mutant == "none":
-        lines += map(report.show, _clean_lines(options, chosen))
+        jobs = [*_clean_jobs(options, chosen), *jobs]
     # A machine under the plugin has one thread, whatever its processors.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        lines += map(report.show, pool.map(_do, jobs))
+        lines = [report.show(line) for some in pool.map(_do, jobs) for line in some]
     page = campaign.BUILD / "report.html"
     report.write(page, lines)
     wrong = [line.name for line in lines if not line.as_wanted]

@@ -44,15 +44,18 @@ def _places(failure: dict[str, Any], symbols: Symbols | None) -> list[tuple[str,
         return places
     if word:
         places.append((f"says so: the word at byte {word['byte']:#x}, last stored at", word["store"]))
-    end = _end_by_driver(failure["ended"], symbols)
+    end = _by_driver(failure["ended"], symbols)
     if end is not None:
         places.append((f"acknowledged: operation {operation}, whose last request the driver ended at", end))
+    step = _by_driver(failure["before"], symbols)
+    if step is not None and not any(_by_driver([place], symbols) for _, place in places):
+        places.append(("before it: the driver last stored, flushed or fenced at", step))
     return places
 
 
-def _end_by_driver(ends: list[Place], symbols: Symbols | None) -> Place | None:
-    """The last request that the driver ended itself."""
-    return next((end for end in ends if symbols and symbols.line_of(end)), None)
+def _by_driver(places: list[Place], symbols: Symbols | None) -> Place | None:
+    """The first that the driver is part of."""
+    return next((place for place in places if symbols and symbols.line_of(place)), None)
 
 
 def _text(place: Place, symbols: Symbols | None) -> str:

@@ -14,8 +14,8 @@ using powercut::record_type;
 
 namespace {
 
-/// Ends of one operation that are told.
-constexpr std::size_t ends_kept = 12;
+/// Places that are told where not all can be.
+constexpr std::size_t places_kept = 12;
 
 bool is_store(record_type type) {
     return type == record_type::store || type == record_type::nt_store ||
@@ -48,6 +48,7 @@ json trial::explain(const complaint& wrong) {
     report["word"] = explain_word(wrong);
     report["operation"] = wrong.operation;
     report["ended"] = places_of_end(wrong.operation);
+    report["before"] = places_before();
     return report;
 }
 
@@ -136,7 +137,7 @@ json trial::places_of_end(std::uint32_t operation) const {
     json places = json::array();
     std::set<std::uint32_t> told;
     bool inside = false;
-    for (std::size_t at = moment_; operation && at-- > 0 && told.size() < ends_kept;) {
+    for (std::size_t at = moment_; operation && at-- > 0 && told.size() < places_kept;) {
         const powercut::event one = log_.at(at);
         const bool of_operation = one.head.type == record_type::mark && one.words[0] == operation;
         if (of_operation && one.head.where == mark_begin)
@@ -145,6 +146,20 @@ json trial::places_of_end(std::uint32_t operation) const {
             inside = true;
         if (inside && one.head.type == record_type::visit && told.insert(one.head.site).second)
             places.push_back(place_of(one.head.site));
+    }
+    return places;
+}
+
+/// Where the memory was stored to, flushed or fenced last, the last first.
+json trial::places_before() const {
+    json places = json::array();
+    std::set<std::uint32_t> told;
+    for (std::size_t at = moment_; at-- > 0 && told.size() < places_kept;) {
+        const powercut::record head = log_.at(at).head;
+        const bool step = is_store(head.type) || head.type == record_type::flush ||
+                          head.type == record_type::fence;
+        if (step && told.insert(head.site).second)
+            places.push_back(place_of(head.site));
     }
     return places;
 }

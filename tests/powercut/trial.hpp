@@ -36,6 +36,7 @@ private:
     nlohmann::json explain_words();
     nlohmann::json explain_word(const complaint& wrong) const;
     nlohmann::json places_of_end(std::uint32_t operation) const;
+    nlohmann::json places_before() const;
     std::optional<std::size_t>
     last_store(const std::function<bool(std::uint64_t word, std::uint64_t value)>& wanted) const;
     nlohmann::json place_of(std::uint32_t site) const;

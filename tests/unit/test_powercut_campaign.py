@@ -59,7 +59,7 @@ def test_callers_in_the_driver_are_told(symbols: Symbols, tmp_path: Path) -> Non
 def failure(decided_by: str, words: int) -> dict[str, Any]:
     found = [{"byte": 64 + 8 * at, "store": {"pc": 0x401000, "callers": []}} for at in range(words)]
     return {"wrong": "page 3 is a mix", "cut": 7, "event": 9, "begun": 2, "acknowledged": 1,
-            "decided_by": decided_by, "words": found, "word": None, "operation": 0, "ended": []}
+            "decided_by": decided_by, "words": found, "word": None, "operation": 0, "ended": [], "before": []}
 
 
 def test_a_failure_is_told_with_the_words_that_decide_it() -> None:
@@ -83,6 +83,9 @@ def test_where_no_word_decides_the_store_that_says_so_is_told_and_who_acknowledg
         "memcpy_slowly+0x10"]
     assert told.named
     assert not describe(failure("the disk", 0) | {"ended": [kernel]}, symbols).named
+    size = failure("the disk", 0) | {"word": {"byte": 64, "store": kernel}, "before": [kernel, driver]}
+    told = describe(size, symbols)
+    assert told.lines[-1].startswith("before it: the driver last stored, flushed or fenced at driver.c:2")
 
 
 def test_a_record_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
