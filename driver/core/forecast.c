@@ -233,6 +233,8 @@ void tiered_forecast_rebuild(struct tiered_forecast *forecast, u32 price, u32 de
 	memset(forecast->parent, 0, forecast->parents * sizeof(forecast->parent[0]));
 	for (row = 0; row < forecast->rows; row++)
 		add_to_parent(&forecast->parent[forecast->parent_of[row]], &forecast->row[row]);
-	for (parent = 0; parent < forecast->parents; parent++)
+	for (parent = 0; parent < forecast->parents; parent++) {
 		rebuild_family(forecast, parent, price, decay);
+		tiered_yield();
+	}
 }

@@ -40,10 +40,12 @@
  *
  * Who may call what
  *
- * request(), hit() and served() write nothing but the CPU's own part, with preemption disabled, and take no lock: a request that
- * hits costs them some fifty instructions, whatever its length. What it means for its frames the worker finds out. consider(), wants(),
- * width(), neighbour() and absorbs() run on any CPU too: records of ghosts and regions are hints that may be written by
- * two at once. victim(), evicted() and work() belong to one worker. Numbers that two may change are changed atomically.
+ * request(), hit(), served() and wrote() write nothing but the CPU's own part, with preemption disabled, and take no lock: a
+ * request that hits costs them some fifty instructions, whatever its length. What it means for its frames the worker finds out.
+ * consider(), wants(), width(), neighbour() and absorbs() run on any CPU too: records of ghosts and regions are hints that may
+ * be written by two at once, and every row or context in them is one that somebody stored. place(), moved(), gone(), dirtied() and
+ * cleaned() are called by whoever changes what a frame holds, one at a time for each frame. victim(), evicted(), wrote_home(), work() and
+ * rebuild() are called one at a time. Numbers that two may change are changed atomically.
  */
 #ifndef TIERED_CORE_POLICY_H
 #define TIERED_CORE_POLICY_H
@@ -149,9 +151,11 @@ struct tiered_policy_cpu {
 	u32 head; /* written by the CPU ... */
 	u32 requests;
 	s64 earned_ns;
+	s64 wrote_bytes;
 	struct tiered_policy_event event[TIERED_POLICY_EVENTS];
 	u32 tail; /* ... and by the worker */
 	s64 collected_ns;
+	s64 collected_bytes;
 };
 
 /* How the worker finds the frame of a page; TIERED_POLICY_NEW: it has none. */
@@ -235,10 +239,18 @@ void tiered_policy_neighbour(const struct tiered_policy *policy, u64 base, u64 p
 
 /* @frame holds the page now. */
 void tiered_policy_place(struct tiered_policy *policy, u32 frame, const struct tiered_policy_offer *offer);
-/* The frame to empty next; all are in use. */
-u32 tiered_policy_victim(struct tiered_policy *policy);
-/* @frame, which held @page, is about to be empty. */
+/*
+ * The frame to empty next. @may_go, unless it is NULL, says which may be; TIERED_POLICY_NEW: none of those that were looked
+ * at. A frame may have changed since it was: who empties it looks again.
+ */
+u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *context, u32 frame), void *context);
+/* @frame, which held @page, is about to be empty, to make room for others. */
 void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page);
+/* @frame is about to be empty for another reason. */
+static inline void tiered_policy_gone(struct tiered_policy *policy, u32 frame)
+{
+	policy->frame[frame].used_at = 0;
+}
 
 /* What can be spent; see above. */
 s64 tiered_policy_balance(const struct tiered_policy *policy);
@@ -254,16 +266,22 @@ u32 tiered_policy_debt_ns(const struct tiered_policy *policy, u32 frame, u32 run
 /*
  * Whether to absorb a write that makes @pages pages dirty in at most @runs new runs, and will probably cost @debt_ns.
  */
-bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tiered_policy_io *io, u32 pages, u32 runs,
-			   u64 debt_ns);
+bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tiered_policy_cpu *cpu,
+			   const struct tiered_policy_io *io, u32 pages, u32 runs, u64 debt_ns);
 /* The user wrote so much. */
-void tiered_policy_wrote(struct tiered_policy *policy, u32 bytes);
+void tiered_policy_wrote(struct tiered_policy_cpu *cpu, u32 bytes);
 /* Pages became dirty (or, negative, were overwritten at home), and so many more runs are there now. */
 void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs);
-/* A run of so many pages went home; @frames has their frames. */
-void tiered_policy_cleaned(struct tiered_policy *policy, const u32 *frames, u32 pages);
+/* A run of so many pages was written home. */
+void tiered_policy_wrote_home(struct tiered_policy *policy, u32 pages);
+/* The page of @frame is clean now, because its home has it, and there are so many more runs (-1, 0, 1). */
+void tiered_policy_cleaned(struct tiered_policy *policy, u32 frame, int runs);
 
-/* Takes in what CPUs noted, samples, and rebuilds the forecasts when it is time; the worker calls it often. */
+/* Whether it is time to rebuild the forecasts, and doing it, which takes some million instructions; the worker's. */
+bool tiered_policy_is_due(const struct tiered_policy *policy);
+void tiered_policy_rebuild(struct tiered_policy *policy);
+
+/* Takes in what CPUs noted and samples; the worker calls it often. */
 void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count,
 			const struct tiered_policy_index *index);
 

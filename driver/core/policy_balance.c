@@ -4,8 +4,14 @@
 
 s64 tiered_policy_balance(const struct tiered_policy *policy)
 {
-	return __atomic_load_n(&policy->bank_ns, __ATOMIC_RELAXED) - policy->dirty_runs * policy->costs.seek_ns -
-	       policy->dirty_pages * policy->costs.page_ns;
+	s64 pages = __atomic_load_n(&policy->dirty_pages, __ATOMIC_RELAXED);
+	s64 runs = __atomic_load_n(&policy->dirty_runs, __ATOMIC_RELAXED);
+
+	/* Races may have made the number of runs inexact. */
+	runs = runs > pages ? pages : runs;
+	runs = runs < (pages > 0) ? 1 : runs;
+	return __atomic_load_n(&policy->bank_ns, __ATOMIC_RELAXED) - runs * policy->costs.seek_ns -
+	       pages * policy->costs.page_ns;
 }
 
 void tiered_policy_pay(struct tiered_policy *policy, s64 ns)
@@ -49,22 +55,22 @@ u32 tiered_policy_debt_ns(const struct tiered_policy *policy, u32 frame, u32 run
 	return tiered_policy_writeback_ns(policy, run) * cleaned / (rewritten + cleaned);
 }
 
-bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tiered_policy_io *io, u32 pages, u32 runs,
-			   u64 debt_ns)
+bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tiered_policy_cpu *cpu,
+			   const struct tiered_policy_io *io, u32 pages, u32 runs, u64 debt_ns)
 {
 	s64 gain = (s64)io->home_ns - io->fast_ns;
 	s64 worst = (s64)runs * policy->costs.seek_ns + (s64)pages * policy->costs.page_ns;
 
 	if (gain <= (s64)debt_ns)
 		return false;
-	if (pages && policy->spare_bytes < (s64)pages * 4096)
+	if (pages && policy->spare_bytes + cpu->wrote_bytes - cpu->collected_bytes < (s64)pages * 4096)
 		return false;
 	return tiered_policy_balance(policy) + gain >= worst;
 }
 
-void tiered_policy_wrote(struct tiered_policy *policy, u32 bytes)
+void tiered_policy_wrote(struct tiered_policy_cpu *cpu, u32 bytes)
 {
-	__atomic_fetch_add(&policy->spare_bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->wrote_bytes, cpu->wrote_bytes + bytes, __ATOMIC_RELAXED);
 }
 
 void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs)
@@ -74,19 +80,19 @@ void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs)
 	__atomic_fetch_sub(&policy->spare_bytes, pages * 4096ll, __ATOMIC_RELAXED);
 }
 
-void tiered_policy_cleaned(struct tiered_policy *policy, const u32 *frames, u32 pages)
+void tiered_policy_cleaned(struct tiered_policy *policy, u32 frame, int runs)
 {
-	u32 i;
+	u32 row = policy->frame[frame].row;
 
-	for (i = 0; i < pages; i++) {
-		u32 row = policy->frame[frames[i]].row;
+	policy->cleaned[row < PAGE_ROWS ? row : ROW_WRITE] += TIERED_FORECAST_ONE;
+	__atomic_fetch_sub(&policy->dirty_pages, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&policy->dirty_runs, runs, __ATOMIC_RELAXED);
+}
 
-		policy->cleaned[row < PAGE_ROWS ? row : ROW_WRITE] += TIERED_FORECAST_ONE;
-	}
+void tiered_policy_wrote_home(struct tiered_policy *policy, u32 pages)
+{
 	/* An average over the last sixteen runs. */
 	policy->mean_run_16ths += ((s64)16 * (pages < 256 ? pages : 256) - policy->mean_run_16ths) / 16;
 	policy->mean_run_16ths = policy->mean_run_16ths < 16 ? 16 : policy->mean_run_16ths;
-	__atomic_fetch_sub(&policy->dirty_pages, pages, __ATOMIC_RELAXED);
-	__atomic_fetch_sub(&policy->dirty_runs, 1, __ATOMIC_RELAXED);
 	tiered_policy_pay(policy, policy->costs.seek_ns + (s64)pages * policy->costs.page_ns);
 }

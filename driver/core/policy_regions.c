@@ -2,12 +2,6 @@
 /* Policy: regions of misses, trials of their neighbours, and how wide a fill is. */
 #include "policy_parts.h"
 
-#ifdef __KERNEL__
-#include <linux/bitops.h>
-#else
-#define hweight64(x) ((unsigned int)__builtin_popcountll(x))
-#endif
-
 /* Neighbours promise to be optimistic: this part is believed at first, in hundredths. */
 #define TRUST 70
 /* Neighbours for one in so many frames are taken on trust. */

@@ -44,7 +44,7 @@ static u32 cheapest_candidate(const struct tiered_policy *policy)
 }
 
 /* Looks at some frames, a cache line of them at a time; those worth least become candidates. */
-static void look_around(struct tiered_policy *policy)
+static void look_around(struct tiered_policy *policy, bool (*may_go)(void *context, u32 frame), void *context)
 {
 	u32 dearest = dearest_candidate(policy), line, i;
 
@@ -54,7 +54,8 @@ static void look_around(struct tiered_policy *policy)
 		for (i = first; i < first + 8 && i < policy->frames; i++) {
 			u32 worth = worth_now(policy, i);
 
-			if (worth >= policy->candidate[dearest].worth || is_candidate(policy, i))
+			if (worth >= policy->candidate[dearest].worth || !policy->frame[i].used_at ||
+			    is_candidate(policy, i) || (may_go && !may_go(context, i)))
 				continue;
 			policy->candidate[dearest].frame = i;
 			policy->candidate[dearest].worth = worth;
@@ -63,17 +64,19 @@ static void look_around(struct tiered_policy *policy)
 	}
 }
 
-u32 tiered_policy_victim(struct tiered_policy *policy)
+u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *context, u32 frame), void *context)
 {
 	u32 chosen, tries;
 
 	if (policy->candidate[cheapest_candidate(policy)].worth > policy->price / CHEAP)
-		look_around(policy);
+		look_around(policy, may_go, context);
 	/* A candidate may have been used since it became one. */
 	for (tries = 0; tries < TIERED_POLICY_CANDIDATES; tries++) {
 		u32 worth;
 
 		chosen = cheapest_candidate(policy);
+		if (policy->candidate[chosen].worth == TIERED_U32_MOST)
+			return TIERED_POLICY_NEW;
 		worth = worth_now(policy, policy->candidate[chosen].frame);
 		if (worth <= policy->candidate[chosen].worth)
 			break;

@@ -6,6 +6,9 @@
 #define PRICE_OF 4
 /* Ticks that one call of work() samples at most. */
 #define MOST_SAMPLES 4096
+/* Turns of REBUILD_EVERY ticks that one rebuild makes up for, and the most that it forgets, in 1/65536. */
+#define MOST_TURNS 64
+#define MOST_DECAY 32768
 
 /* What it saves that a page of @row is resident when it is used again. */
 static u32 value_of(const struct tiered_policy *policy, u32 row, const struct tiered_policy_event *use)
@@ -67,9 +70,12 @@ static void collect(struct tiered_policy *policy, struct tiered_policy_cpu *cpu,
 {
 	u32 head = __atomic_load_n(&cpu->head, __ATOMIC_ACQUIRE), tail = cpu->tail;
 	s64 earned = __atomic_load_n(&cpu->earned_ns, __ATOMIC_RELAXED);
+	s64 wrote = __atomic_load_n(&cpu->wrote_bytes, __ATOMIC_RELAXED);
 
 	tiered_policy_pay(policy, cpu->collected_ns - earned);
 	cpu->collected_ns = earned;
+	__atomic_fetch_add(&policy->spare_bytes, wrote - cpu->collected_bytes, __ATOMIC_RELAXED);
+	cpu->collected_bytes = wrote;
 	for (; tail != head; tail++)
 		take_in(policy, &cpu->event[tail % TIERED_POLICY_EVENTS], index);
 	__atomic_store_n(&cpu->tail, tail, __ATOMIC_RELEASE);
@@ -92,7 +98,7 @@ static void sample_frame(struct tiered_policy *policy)
 }
 
 /* There are more ghosts than frames: each that is sampled stands for several. */
-static void tiered_policy_sample_ghost(struct tiered_policy *policy)
+static void sample_ghost(struct tiered_policy *policy)
 {
 	const struct tiered_policy_ghost *ghost = &policy->ghost[draw(policy) >> (64 - policy->ghost_bits)];
 	u32 weight = ((u64)TIERED_FORECAST_ONE << policy->ghost_bits) / policy->frames;
@@ -115,7 +121,7 @@ static void fade(struct tiered_policy *policy)
 void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *const *cpus, u32 count,
 			const struct tiered_policy_index *index)
 {
-	u32 now = policy->now, samples, horizon, i;
+	u32 now = policy->now, samples, i;
 
 	for (i = 0; i < count; i++)
 		collect(policy, cpus[i], index);
@@ -123,14 +129,25 @@ void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *
 	for (i = 0; i < samples; i++) {
 		policy->swept_at++;
 		sample_frame(policy);
-		tiered_policy_sample_ghost(policy);
+		sample_ghost(policy);
 		tiered_policy_sample_region(policy);
 	}
 	policy->swept_at = now;
-	if (now - policy->rebuilt_at < REBUILD_EVERY)
-		return;
-	horizon = policy->frames < SHORTEST_HORIZON / HORIZON ? SHORTEST_HORIZON : HORIZON * policy->frames;
-	tiered_forecast_rebuild(&policy->forecast, policy->price, 65536ull * REBUILD_EVERY / horizon);
-	policy->rebuilt_at = now;
-	fade(policy);
+}
+
+bool tiered_policy_is_due(const struct tiered_policy *policy)
+{
+	return policy->now - policy->rebuilt_at >= REBUILD_EVERY;
+}
+
+void tiered_policy_rebuild(struct tiered_policy *policy)
+{
+	u32 horizon = policy->frames < SHORTEST_HORIZON / HORIZON ? SHORTEST_HORIZON : HORIZON * policy->frames;
+	u32 turns = (policy->now - policy->rebuilt_at) / REBUILD_EVERY, i;
+	u64 decay = 65536ull * REBUILD_EVERY / horizon * turns;
+
+	tiered_forecast_rebuild(&policy->forecast, policy->price, decay < MOST_DECAY ? decay : MOST_DECAY);
+	policy->rebuilt_at = policy->now;
+	for (i = 0; i < turns && i < MOST_TURNS; i++)
+		fade(policy);
 }

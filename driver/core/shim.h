@@ -9,6 +9,8 @@
 
 #ifdef __KERNEL__
 
+#include <linux/bitops.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/string.h>
 #include <linux/compiler.h>
@@ -42,6 +44,12 @@ static inline u32 tiered_crc32c(u32 crc, const void *data, size_t bytes)
 	return crc32c(crc, data, bytes);
 }
 
+/* In what takes long: others may want the CPU. In process context without locks that spin. */
+static inline void tiered_yield(void)
+{
+	cond_resched();
+}
+
 #else /* user space */
 
 #include <asm/types.h>
@@ -65,6 +73,12 @@ typedef int64_t s64;
 #define le16_to_cpu(x) le16toh(x)
 #define le32_to_cpu(x) le32toh(x)
 #define le64_to_cpu(x) le64toh(x)
+
+#define hweight64(x) ((unsigned int)__builtin_popcountll(x))
+
+static inline void tiered_yield(void)
+{
+}
 
 #ifdef __cplusplus
 extern "C" {

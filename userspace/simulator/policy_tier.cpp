@@ -44,6 +44,8 @@ void policy_tier::serve(const access& a) {
         [](void* context, u64 page) { return static_cast<page_map*>(context)->find(page); },
         &index};
     tiered_policy_work(&policy, cpus, 1, &find);
+    if (tiered_policy_is_due(&policy))
+        tiered_policy_rebuild(&policy);
 }
 
 void policy_tier::finish() {
@@ -215,7 +217,7 @@ bool policy_tier::bring_along(std::uint64_t base, std::uint64_t page) {
 
 std::uint32_t policy_tier::take_frame() {
     if (free_frames.empty())
-        evict(tiered_policy_victim(&policy));
+        evict(tiered_policy_victim(&policy, nullptr, nullptr));
     const std::uint32_t frame = free_frames.back();
     free_frames.pop_back();
     return frame;
@@ -259,7 +261,9 @@ void policy_tier::write_back(std::uint64_t page) {
     std::vector<std::uint32_t> run;
     for (std::uint64_t p = first; dirty.remove(p); p++)
         run.push_back(index.find(p));
-    tiered_policy_cleaned(&policy, run.data(), static_cast<std::uint32_t>(run.size()));
+    for (const std::uint32_t frame : run)
+        tiered_policy_cleaned(&policy, frame, frame == run.front() ? -1 : 0);
+    tiered_policy_wrote_home(&policy, static_cast<std::uint32_t>(run.size()));
     migrate(run.size() * page_bytes, 1);
     count.writeback_bytes += run.size() * page_bytes;
 }
@@ -272,7 +276,7 @@ void policy_tier::clean_request(const request& r) {
 
 void policy_tier::write(const access& a) {
     count.written_bytes += a.r.bytes;
-    tiered_policy_wrote(&policy, a.r.bytes);
+    tiered_policy_wrote(&cpu, a.r.bytes);
     if (hits < io.pages)
         miss(a);
     if (!absorb(a))
@@ -294,7 +298,7 @@ bool policy_tier::absorb(const access& a) {
     }
     // The pages of a request are neighbours: together they are one more run at most.
     const bool new_run = !dirty.contains(io.page);
-    if (!tiered_policy_absorbs(&policy, &io, fresh, new_run, debt_ns) || !find_frames())
+    if (!tiered_policy_absorbs(&policy, &cpu, &io, fresh, new_run, debt_ns) || !find_frames())
         return false;
     for (std::uint32_t i = 0; i < io.pages; i++)
         make_dirty(io.page + i);
