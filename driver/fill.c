@@ -19,6 +19,8 @@ struct tiered_fill {
 	u32 pages;
 	u64 started_ns;
 	struct tiered_fill_seen seen;
+	struct tiered_choice choice;
+	bool telling; /* its time tells what the disk takes (costs.h) */
 	struct bio bio; /* last: the bio_set allocates its vectors behind it */
 };
 
@@ -39,9 +41,10 @@ static void free_fill(struct tiered_fill *fill)
 /*----------------------------------------------------------------*/
 /* The worker */
 
-static enum tiered_reason fill_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page,
+static enum tiered_reason fill_locked(struct tiered_fill *fill, struct tiered_stripe *stripe, u64 page,
 				      u32 seen_events, struct page *from)
 {
+	struct tiered_volume *volume = fill->volume;
 	struct tiered_frames *frames = &volume->frames;
 	void *data;
 	u32 frame;
@@ -62,6 +65,8 @@ static enum tiered_reason fill_locked(struct tiered_volume *volume, struct tiere
 	data = kmap_local_page(from);
 	memcpy_flushcache(tiered_frame_data(frames, frame), data, TIERED_FRAME_BYTES);
 	kunmap_local(data);
+	if (volume->thrift.policy)
+		tiered_thrift_place(volume, &fill->choice, frame, page);
 	tiered_frames_insert(frames, stripe, page, frame, TIERED_CLAIM_CLEAN);
 	return TIERED_REASON_filled_read;
 }
@@ -84,7 +89,7 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 	enum tiered_reason r;
 
 	spin_lock(&stripe->lock);
-	r = fill_locked(volume, stripe, page, fill->seen.events[index], fill->bio.bi_io_vec[index].bv_page);
+	r = fill_locked(fill, stripe, page, fill->seen.events[index], fill->bio.bi_io_vec[index].bv_page);
 	spin_unlock(&stripe->lock);
 
 	tiered_why(volume, page, r);
@@ -95,6 +100,8 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 		trace_tiered_fill(volume->devt, page, true);
 		return;
 	}
+	if (volume->thrift.policy)
+		tiered_thrift_give_back(volume, &fill->choice, 1);
 	tiered_count(&volume->stats, TIERED_FILLS_DROPPED, 1);
 	trace_tiered_fill(volume->devt, page, false);
 	if (r == TIERED_REASON_dropped_unflushed)
@@ -109,13 +116,16 @@ static void fill_pages(struct tiered_fill *fill)
 	if (!tiered_fast_enter(&fill->volume->fast, &id))
 		return;
 	for (i = 0; i < fill->pages; i++)
-		fill_page(fill, i);
+		if (fill->choice.wanted >> i & 1)
+			fill_page(fill, i);
 	tiered_fast_leave(id);
 }
 
 /* We read more than the reader asked for; the bad sector may be none of his. */
 static void read_again(struct tiered_fill *fill)
 {
+	if (fill->volume->thrift.policy)
+		tiered_thrift_give_back(fill->volume, &fill->choice, hweight64(fill->choice.wanted));
 	tiered_io_read_home(fill->volume, fill->reader, fill->started_ns);
 	tiered_io_submit(fill->reader);
 }
@@ -179,6 +189,10 @@ static void read_ended(struct bio *bio)
 	struct bio *reader = fill->reader;
 	bool failed = bio->bi_status;
 
+	if (volume->thrift.policy)
+		tiered_costs_end(&volume->thrift.costs);
+	if (fill->telling && !failed)
+		tiered_thrift_sample(&volume->thrift, fill->pages, ktime_get_ns() - fill->started_ns);
 	if (!failed) {
 		tiered_latency_end_home(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
 		copy_to_reader(fill);
@@ -205,7 +219,7 @@ static bool add_bounce_pages(struct tiered_fill *fill)
 }
 
 bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
-		      const struct tiered_fill_seen *seen, u64 started_ns)
+		      const struct tiered_fill_seen *seen, u64 started_ns, const struct tiered_choice *choice)
 {
 	struct tiered_fill *fill;
 	struct bio *read;
@@ -225,10 +239,17 @@ bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u
 	fill->pages = pages;
 	fill->started_ns = started_ns;
 	fill->seen = *seen;
+	if (choice)
+		fill->choice = *choice;
+	else
+		fill->choice.wanted = ~0ull;
+	fill->telling = false;
 	if (!add_bounce_pages(fill)) {
 		free_fill(fill);
 		return false;
 	}
+	if (choice)
+		fill->telling = tiered_costs_begin(&volume->thrift.costs) && tiered_thrift_tells(choice->flags, pages);
 	read->bi_iter.bi_sector = tiered_home_sector(page);
 	read->bi_end_io = read_ended;
 	submit_bio_noacct(read);

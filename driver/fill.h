@@ -11,6 +11,7 @@
 #include <linux/llist.h>
 #include <linux/workqueue.h>
 
+struct tiered_choice;
 struct tiered_volume;
 
 #define TIERED_FILL_PAGES 16u
@@ -37,10 +38,10 @@ void tiered_fills_exit(struct tiered_volume *volume);
 void tiered_fills_drain(struct tiered_volume *volume);
 
 /*
- * Serves @bio, which misses the @pages pages from @page, by reading their homes whole and filling them. Returns false
- * when memory is short: the caller then reads without filling. Never sleeps.
+ * Serves @bio, which misses the @pages pages from @page, by reading their homes whole and filling them, or those that
+ * @choice wants, unless it is NULL. Returns false when memory is short: the caller then reads without filling. Never sleeps.
  */
 bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
-		      const struct tiered_fill_seen *seen, u64 started_ns);
+		      const struct tiered_fill_seen *seen, u64 started_ns, const struct tiered_choice *choice);
 
 #endif

@@ -177,6 +177,40 @@ static void count_state(struct tiered_frames *frames, enum tiered_claim_state st
 		atomic_add(by, &frames->lost);
 }
 
+static bool is_dirty(const struct tiered_frames *frames, u64 page)
+{
+	u32 frame = tiered_frames_lookup(frames, page);
+
+	return frame != TIERED_NO_FRAME && tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_DIRTY;
+}
+
+/* By how many runs of dirty pages there are more when @page, which is not dirty now, becomes dirty. */
+static int runs_by(const struct tiered_frames *frames, u64 page)
+{
+	int runs = 1;
+
+	rcu_read_lock();
+	runs -= is_dirty(frames, page + 1);
+	if (page)
+		runs -= is_dirty(frames, page - 1);
+	rcu_read_unlock();
+	return runs;
+}
+
+/* The policy learns that @page becomes dirty; before it is, or two neighbours at once would both think that they continue a run. */
+static void tell_dirty(struct tiered_frames *frames, u64 page)
+{
+	if (frames->policy)
+		tiered_policy_dirtied(frames->policy, 1, runs_by(frames, page));
+}
+
+/* And that it is not dirty any more, without having gone home. */
+static void tell_undirtied(struct tiered_frames *frames, u64 page)
+{
+	if (frames->policy)
+		tiered_policy_dirtied(frames->policy, -1, -runs_by(frames, page));
+}
+
 void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page, u32 frame,
 			  enum tiered_claim_state state)
 {
@@ -186,6 +220,8 @@ void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *st
 	lockdep_assert_held(&stripe->lock);
 	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
 	WRITE_ONCE(frames->referenced[frame], 0);
+	if (state == TIERED_CLAIM_DIRTY)
+		tell_dirty(frames, page);
 	chain_insert(frames, page, frame, tiered_frame_word_of(&claim));
 	count_state(frames, state, 1);
 	atomic_inc(&stripe->events);
@@ -217,6 +253,10 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 	WRITE_ONCE(frames->referenced[frame], 1);
 	if (frames->frame[old].word & (TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND))
 		marks = TIERED_FRAME_BEHIND;
+	if (former.state != TIERED_CLAIM_DIRTY)
+		tell_dirty(frames, former.page);
+	if (frames->policy)
+		tiered_policy_moved(frames->policy, old, frame);
 	chain_replace(frames, old, frame, tiered_frame_word_of(&claim) | marks);
 	/* The page has a newer claim, durably: only now may the older one go. */
 	tiered_claim_supersede(&frames->words, &stripe->clear, old);
@@ -237,6 +277,8 @@ void tiered_frames_arrived(struct tiered_frames *frames, struct tiered_stripe *s
 
 void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)
 {
+	u64 word = frames->frame[frame].word;
+
 	lockdep_assert_held(&stripe->lock);
 	/*
 	 * Before the page leaves the index: whoever misses it next may write its home, and this claim must not come
@@ -244,7 +286,11 @@ void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *st
 	 */
 	tiered_claim_withdraw(&frames->words, &stripe->clear, frame);
 	chain_remove(frames, frame);
-	count_state(frames, tiered_frame_state(frames->frame[frame].word), -1);
+	count_state(frames, tiered_frame_state(word), -1);
+	if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY)
+		tell_undirtied(frames, tiered_frame_page(word));
+	if (frames->policy)
+		tiered_policy_gone(frames->policy, frame);
 	tiered_frames_rest(frames, frame);
 	atomic_inc(&stripe->events);
 }
@@ -266,6 +312,8 @@ void tiered_frames_clean(struct tiered_frames *frames, u32 frame)
 
 	tiered_claim_mark_clean(&frames->words, frame, claim);
 	change_state(frames, frame, TIERED_CLAIM_CLEAN);
+	if (frames->policy)
+		tiered_policy_cleaned(frames->policy, frame, -runs_by(frames, claim.page));
 }
 
 void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)
@@ -275,6 +323,9 @@ void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stri
 	lockdep_assert_held(&stripe->lock);
 	tiered_claim_mark_lost(&frames->words, frame, claim);
 	change_state(frames, frame, TIERED_CLAIM_LOST);
+	tell_undirtied(frames, claim.page);
+	if (frames->policy)
+		tiered_policy_gone(frames->policy, frame);
 	tiered_frames_condemn(frames, frame);
 	atomic_inc(&stripe->events);
 }

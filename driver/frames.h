@@ -16,6 +16,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "core/policy.h"
 #include "core/protocol.h"
 #include "fast.h"
 
@@ -132,6 +133,9 @@ struct tiered_frames {
 	atomic_t retired;
 	bool bad_rests; /* a frame that is to be retired has been put to rest */
 	u64 dram_bytes;
+
+	/* What is told of each change, if anybody (thrift.h); it changes while nobody changes the index. */
+	struct tiered_policy *policy;
 
 	wait_queue_head_t freed; /* woken when free frames came in, and when waiting for them became vain */
 };

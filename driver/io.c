@@ -69,6 +69,11 @@ static void keep_first(struct bio *bio, u32 bytes)
 		dm_accept_partial_bio(bio, bytes >> TIERED_SECTOR_SHIFT);
 }
 
+static bool is_clean(const struct tiered_frames *frames, u32 frame)
+{
+	return tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN;
+}
+
 /*----------------------------------------------------------------*/
 /* Reads */
 
@@ -191,6 +196,8 @@ static enum tiered_reason passed_reason(enum tiered_admission admission)
 		return TIERED_REASON_passed_large;
 	case TIERED_PASSED_STREAM:
 		return TIERED_REASON_passed_stream;
+	case TIERED_PASSED_PRICE:
+		return TIERED_REASON_passed_price;
 	default:
 		return TIERED_REASON_passed_option;
 	}
@@ -203,6 +210,28 @@ int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 start
 	io->kind = TIERED_IO_READ;
 	io->started_ns = started_ns;
 	return remap_home(volume, bio);
+}
+
+/* Reads @bio's @pages pages, which missed, and fills what pays. */
+static int read_miss_thrifty(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
+			     const struct tiered_fill_seen *seen, bool fillable, u64 started_ns)
+{
+	struct tiered_io *io = io_of(bio);
+	struct tiered_choice choice;
+
+	tiered_thrift_read_miss(volume, bio, pages, fillable && !volume->options.read_only, &choice);
+	if (choice.wanted) {
+		if (tiered_fill_read(volume, bio, page, pages, seen, started_ns, &choice))
+			return DM_MAPIO_SUBMITTED;
+		tiered_thrift_give_back(volume, &choice, hweight64(choice.wanted));
+		tiered_why(volume, page, TIERED_REASON_dropped_memory);
+	} else {
+		tiered_why(volume, page, fillable ? TIERED_REASON_passed_price : TIERED_REASON_dropped_busy);
+	}
+	io->pages = pages;
+	io->counted = true;
+	io->telling = tiered_costs_begin(&volume->thrift.costs) && tiered_thrift_tells(choice.flags, pages);
+	return tiered_io_read_home(volume, bio, started_ns);
 }
 
 /* Reads @bio's leading pages, which missed. Returns -EAGAIN when the first became resident meanwhile. */
@@ -221,17 +250,19 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	pages = look_at_misses(volume, part->page, pages, &seen, &fillable);
 	if (!pages)
 		return -EAGAIN;
-	admission = admit(volume, bio);
+	admission = volume->thrift.policy ? TIERED_ADMITTED : admit(volume, bio);
 	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes));
 	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
 	trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_MISS);
 
+	if (volume->thrift.policy)
+		return read_miss_thrifty(volume, bio, part->page, pages, &seen, fillable, started_ns);
 	if (admission != TIERED_ADMITTED) {
 		tiered_why(volume, part->page, passed_reason(admission));
 	} else if (!fillable) {
 		tiered_why(volume, part->page, TIERED_REASON_dropped_busy);
 	} else if (!volume->options.read_only) {
-		if (tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns))
+		if (tiered_fill_read(volume, bio, part->page, pages, &seen, started_ns, NULL))
 			return DM_MAPIO_SUBMITTED;
 		tiered_why(volume, part->page, TIERED_REASON_dropped_memory);
 	}
@@ -278,6 +309,8 @@ again:
 
 	if (likely(pages)) {
 		tiered_count(&volume->stats, TIERED_READ_HITS, pages);
+		if (volume->thrift.policy)
+			tiered_thrift_read_hit(volume, bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size), pages);
 		keep_first(bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size));
 		trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_HIT);
 		tiered_latency_end(&volume->stats, TIERED_PATH_READ_HIT, started_ns);
@@ -358,7 +391,8 @@ static enum tiered_written home_or_wait(const struct tiered_stripe *stripe)
 
 /* The rest of tiered_io_write_part(), under the stripe's lock. */
 static enum tiered_written write_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, struct bio *bio,
-					struct bvec_iter *iter, const struct part *part, bool admit)
+					struct bvec_iter *iter, const struct part *part,
+					const struct tiered_choice *choice)
 {
 	struct tiered_frames *frames = &volume->frames;
 	u32 old, frame;
@@ -369,7 +403,9 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 	old = tiered_frames_lookup(frames, part->page);
 	resident = old != TIERED_NO_FRAME;
 	/* Less than a page of what we do not have belongs on the disk. */
-	if (!resident && (!admit || part->bytes < TIERED_FRAME_BYTES))
+	if (!resident && (choice->take != TIERED_TAKE_ALL || part->bytes < TIERED_FRAME_BYTES))
+		return home_or_wait(stripe);
+	if (resident && choice->take == TIERED_TAKE_DIRTY && is_clean(frames, old))
 		return home_or_wait(stripe);
 	frame = tiered_frames_alloc(frames, resident);
 	if (frame == TIERED_NO_FRAME)
@@ -382,6 +418,8 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 										       TIERED_WRITE_FAILED;
 	}
 	bio_advance_iter(bio, iter, part->bytes);
+	if (!resident && volume->thrift.policy)
+		tiered_thrift_place(volume, choice, frame, part->page);
 	if (resident)
 		tiered_frames_replace(frames, stripe, old, frame);
 	else
@@ -395,7 +433,7 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 }
 
 enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bio *bio, struct bvec_iter *iter,
-					 bool admit)
+					 const struct tiered_choice *choice)
 {
 	struct part part = part_at(iter);
 	struct tiered_stripe *stripe;
@@ -405,19 +443,36 @@ enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bi
 		return TIERED_WRITE_HOME;
 	stripe = tiered_stripe_of(&volume->frames, part.page);
 	spin_lock(&stripe->lock);
-	r = write_locked(volume, stripe, bio, iter, &part, admit);
+	r = write_locked(volume, stripe, bio, iter, &part, choice);
 	spin_unlock(&stripe->lock);
 	return r;
 }
 
-/* Registers a bypassing write of @page, unless it is resident, excluded or has to wait for a write-back. */
-static bool begin_home_write_page(struct tiered_volume *volume, u64 page)
+/* A page that is clean leaves the fast tier, so that its home may be written. Under its stripe's lock. */
+static void make_way(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page)
+{
+	u32 frame = tiered_frames_lookup(frames, page);
+
+	if (frame == TIERED_NO_FRAME || !is_clean(frames, frame))
+		return;
+	if (frames->policy)
+		tiered_policy_written_around(frames->policy, frame, page);
+	tiered_frames_remove(frames, stripe, frame);
+}
+
+/*
+ * Registers a bypassing write of @page, unless it is resident, excluded or has to wait for a write-back. @around: being clean
+ * does not keep it.
+ */
+static bool begin_home_write_page(struct tiered_volume *volume, u64 page, bool around)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	bool may;
 
 	spin_lock(&stripe->lock);
+	if (around && !tiered_zero_excludes(volume, page) && !stripe->home_wanted)
+		make_way(frames, stripe, page);
 	may = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME && !tiered_zero_excludes(volume, page) &&
 	      !stripe->home_wanted;
 	if (may) {
@@ -432,7 +487,8 @@ static bool begin_home_write_page(struct tiered_volume *volume, u64 page)
  * Registers a bypassing write of @bio's leading pages with their stripes. Returns how many bytes of it may go: it ends
  * before the first page that is resident or excluded, 0 when that is the first.
  */
-static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const struct part *part, u32 bytes)
+static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const struct part *part, u32 bytes,
+			    bool around)
 {
 	u32 wanted = pages_touched(part, bytes), whole = wanted, pages;
 	struct tiered_io *io = io_of(bio);
@@ -440,7 +496,7 @@ static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const
 	if (part->page + wanted > tiered_pages(volume)) /* the tail of the disk has no stripe */
 		whole = tiered_pages(volume) > part->page ? tiered_pages(volume) - part->page : 0;
 	for (pages = 0; pages < whole; pages++)
-		if (!begin_home_write_page(volume, part->page + pages))
+		if (!begin_home_write_page(volume, part->page + pages, around))
 			break;
 	io->page = part->page;
 	io->pages = pages;
@@ -449,20 +505,37 @@ static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const
 	return pages ? pages * TIERED_FRAME_BYTES - part->offset_bytes : 0;
 }
 
-u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes)
+u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes, bool around)
 {
 	struct part part = part_at(&bio->bi_iter);
 	struct tiered_io *io = io_of(bio);
 
-	bytes = begin_home_write(volume, bio, &part, bytes);
+	bytes = begin_home_write(volume, bio, &part, bytes, around);
 	if (!bytes)
 		return 0;
+	if (volume->thrift.policy) {
+		io->counted = true;
+		tiered_costs_begin(&volume->thrift.costs);
+	}
 	io->kind = TIERED_IO_WRITE;
 	io->started_ns = ktime_get_ns();
 	tiered_count(&volume->stats, TIERED_WRITE_BYPASS, pages_touched(&part, bytes));
 	trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_BYPASS);
 	remap_home(volume, bio);
 	return bytes;
+}
+
+/* Thrift decides about a write as a whole, admission only about what is not resident. */
+static bool decided_before(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice,
+			   enum tiered_admission *admission)
+{
+	if (!volume->thrift.policy) {
+		*choice = TIERED_CHOICE_RESIDENT;
+		return false;
+	}
+	tiered_thrift_write(volume, bio, choice);
+	*admission = choice->take == TIERED_TAKE_DIRTY ? TIERED_PASSED_PRICE : TIERED_ADMITTED;
+	return true;
 }
 
 /*
@@ -474,14 +547,16 @@ static enum tiered_written write_frames(struct tiered_volume *volume, struct bio
 {
 	struct bvec_iter iter = bio->bi_iter;
 	enum tiered_written r = TIERED_WRITTEN;
-	bool asked = false;
+	struct tiered_choice choice;
+	bool asked = decided_before(volume, bio, &choice, admission);
 
 	while (iter.bi_size) {
-		r = tiered_io_write_part(volume, bio, &iter, asked && *admission == TIERED_ADMITTED);
+		r = tiered_io_write_part(volume, bio, &iter, &choice);
 		if (r == TIERED_WRITE_HOME && !asked) {
-			/* The policy is asked only about what is not resident. */
 			asked = true;
 			*admission = admit(volume, bio);
+			if (*admission == TIERED_ADMITTED)
+				choice.take = TIERED_TAKE_ALL;
 			continue;
 		}
 		if (r != TIERED_WRITTEN)
@@ -502,9 +577,12 @@ static u32 bypass(struct tiered_volume *volume, struct bio *bio, const struct pa
 		bytes = part->bytes;
 		reason = bytes < TIERED_FRAME_BYTES ? TIERED_REASON_passed_partial : TIERED_REASON_dropped_full;
 	}
-	bytes = tiered_io_bypass(volume, bio, bytes);
-	if (bytes)
-		tiered_why(volume, part->page, reason);
+	bytes = tiered_io_bypass(volume, bio, bytes, admission == TIERED_PASSED_PRICE);
+	if (!bytes)
+		return 0;
+	tiered_why(volume, part->page, reason);
+	if (volume->thrift.policy)
+		tiered_thrift_written(volume, bio, bytes, true);
 	return bytes;
 }
 
@@ -521,6 +599,8 @@ static int map_write(struct tiered_volume *volume, struct bio *bio)
 again:
 	r = write_frames(volume, bio, &bytes, &admission);
 	if (likely(bytes)) {
+		if (volume->thrift.policy)
+			tiered_thrift_written(volume, bio, bytes, false);
 		keep_first(bio, bytes);
 		trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_FAST);
 		tiered_reclaim_poke(volume);
@@ -639,6 +719,7 @@ int tiered_io_map(struct tiered_volume *volume, struct bio *bio)
 	int r, id;
 
 	io_of(bio)->kind = TIERED_IO_DONE;
+	io_of(bio)->counted = false;
 	if (unlikely(!tiered_fast_enter(&volume->fast, &id)))
 		return map_without_fast(volume, bio);
 	r = map_any(volume, bio);
@@ -657,10 +738,14 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 {
 	struct tiered_io *io = io_of(bio);
 
+	if (io->counted)
+		tiered_costs_end(&volume->thrift.costs);
 	switch (io->kind) {
 	case TIERED_IO_DONE:
 		break;
 	case TIERED_IO_READ:
+		if (io->counted && io->telling && !*status)
+			tiered_thrift_sample(&volume->thrift, io->pages, ktime_get_ns() - io->started_ns);
 		tiered_latency_end_home(&volume->stats, TIERED_PATH_READ_MISS, io->started_ns);
 		break;
 	case TIERED_IO_WRITE:

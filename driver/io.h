@@ -6,6 +6,7 @@
 #include <linux/device-mapper.h>
 
 #include "homes.h"
+#include "thrift.h"
 
 struct tiered_volume;
 
@@ -19,7 +20,9 @@ enum tiered_io_kind {
 /* What rides with each bio. */
 struct tiered_io {
 	enum tiered_io_kind kind;
-	u32 pages; /* of the bypassing write; of a write through the fast tier, those not taken yet */
+	bool counted; /* among the requests at the disk (costs.h) ... */
+	bool telling; /* ... and its time tells what the disk takes */
+	u32 pages; /* of a request to the disk; of a write through the fast tier, those not taken yet */
 	u64 page;
 	u64 started_ns; /* 0: not timed */
 	struct tiered_flush flush;
@@ -31,6 +34,9 @@ int tiered_io_end(struct tiered_volume *volume, struct bio *bio, blk_status_t *s
 
 /* Points @bio, a read, at the disk; @started_ns as from tiered_latency_start(). Returns DM_MAPIO_REMAPPED. */
 int tiered_io_read_home(struct tiered_volume *volume, struct bio *bio, u64 started_ns);
+
+/* Nothing was decided about a write but that it may go where its pages are. */
+#define TIERED_CHOICE_RESIDENT ((struct tiered_choice){ .take = TIERED_TAKE_RESIDENT })
 
 /* Sends @bio, which a worker prepared, to the disk. Nobody is left who would take EAGAIN for a reason to try again. */
 static inline void tiered_io_submit(struct bio *bio)
@@ -47,16 +53,17 @@ enum tiered_written {
 };
 
 /*
- * Writes the next part of @bio, from @iter to the end of its page at most, to a frame if the page is resident or
- * @admit. Advances @iter past what was written. In process context.
+ * Writes the next part of @bio, from @iter to the end of its page at most, to a frame if @choice takes the page.
+ * Advances @iter past what was written. In process context.
  */
 enum tiered_written tiered_io_write_part(struct tiered_volume *volume, struct bio *bio, struct bvec_iter *iter,
-					 bool admit);
+					 const struct tiered_choice *choice);
 
 /*
  * Prepares the first @bytes of @bio to go to the disk: registered with their stripes and remapped. Returns how many
- * bytes may go, fewer when a page is resident or excluded, and 0 when that is the first.
+ * bytes may go, fewer when a page is resident or excluded, and 0 when that is the first. @around: clean pages leave
+ * the fast tier for it, which is entered.
  */
-u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes);
+u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes, bool around);
 
 #endif

@@ -89,12 +89,13 @@ static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 
 static enum tiered_written try_write(struct tiered_volume *volume, struct bio *bio)
 {
+	const struct tiered_choice choice = TIERED_CHOICE_RESIDENT;
 	struct bvec_iter iter = bio->bi_iter;
 	enum tiered_written r = TIERED_WRITE_FAILED;
 	int id;
 
 	if (tiered_fast_enter(&volume->fast, &id)) {
-		r = tiered_io_write_part(volume, bio, &iter, false);
+		r = tiered_io_write_part(volume, bio, &iter, &choice);
 		tiered_fast_leave(id);
 	}
 	return r;
@@ -115,7 +116,7 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 				bio_endio(bio);
 			return;
 		case TIERED_WRITE_HOME:
-			if (tiered_io_bypass(volume, bio, bio->bi_iter.bi_size)) {
+			if (tiered_io_bypass(volume, bio, bio->bi_iter.bi_size, false)) {
 				tiered_io_submit(bio);
 				return;
 			}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reclaim: settle, evict by second chance, and when nothing is clean, ask for write-back. */
+/* Reclaim: settle, evict (what the policy names, or by second chance), and when nothing is clean, ask for write-back. */
 #include "reclaim.h"
 
 #include <linux/sched.h>
@@ -7,8 +7,7 @@
 #include "trace.h"
 #include "volume.h"
 
-/* Evicts @frame if it still is clean. */
-static bool evict(struct tiered_volume *volume, u32 frame)
+bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	u64 word = tiered_frame_word(frames, frame);
@@ -17,15 +16,13 @@ static bool evict(struct tiered_volume *volume, u32 frame)
 
 	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN)
 		return false;
-	if (READ_ONCE(frames->referenced[frame])) {
-		WRITE_ONCE(frames->referenced[frame], 0);
-		return false;
-	}
 	stripe = tiered_stripe_of(frames, tiered_frame_page(word));
 	spin_lock(&stripe->lock);
 	/* A frame that was superseded keeps its word while it rests: the index knows who holds the page. */
 	clean = tiered_frame_word(frames, frame) == word &&
 		tiered_frames_lookup(frames, tiered_frame_page(word)) == frame;
+	if (clean && frames->policy)
+		tiered_policy_evicted(frames->policy, frame, tiered_frame_page(word));
 	if (clean)
 		tiered_frames_remove(frames, stripe, frame);
 	spin_unlock(&stripe->lock);
@@ -37,23 +34,50 @@ static bool evict(struct tiered_volume *volume, u32 frame)
 	return true;
 }
 
+/* Evicts @frame if it is clean and was not used since the hand last came by. */
+static bool second_chance(struct tiered_volume *volume, u32 frame)
+{
+	struct tiered_frames *frames = &volume->frames;
+
+	if (tiered_frame_state(tiered_frame_word(frames, frame)) != TIERED_CLAIM_CLEAN)
+		return false;
+	if (READ_ONCE(frames->referenced[frame])) {
+		WRITE_ONCE(frames->referenced[frame], 0);
+		return false;
+	}
+	return tiered_reclaim_evict(volume, frame);
+}
+
 /* Lets the hand go round at most twice (once to take the marks away) until @wanted frames are evicted. */
-static u32 evict_some(struct tiered_volume *volume, u32 wanted)
+static u32 evict_by_hand(struct tiered_volume *volume, u32 wanted)
 {
 	u32 frames = volume->frames.words.frames;
 	u64 steps = 2ull * frames;
 	u32 evicted = 0;
 
-	/* Looking through all of a large fast tier for nothing would be repeated with every batch of write-back. */
-	if (!percpu_counter_sum_positive(&volume->frames.clean))
-		return 0;
-
 	for (; steps && evicted < wanted; steps--) {
-		evicted += evict(volume, volume->reclaim.hand);
+		evicted += second_chance(volume, volume->reclaim.hand);
 		volume->reclaim.hand = (volume->reclaim.hand + 1) % frames;
 		if (!(steps % 1024))
 			cond_resched();
 	}
+	return evicted;
+}
+
+static u32 evict(struct tiered_volume *volume, u32 wanted)
+{
+	u32 evicted = 0;
+
+	/* Looking through all of a large fast tier for nothing would be repeated with every batch of write-back. */
+	if (!percpu_counter_sum_positive(&volume->frames.clean))
+		return 0;
+	mutex_lock(&volume->thrift.lock);
+	if (volume->thrift.policy)
+		evicted = tiered_thrift_evict(volume, wanted);
+	/* What the policy named could not go, most of all when little is clean: find that. */
+	if (!evicted)
+		evicted = evict_by_hand(volume, wanted);
+	mutex_unlock(&volume->thrift.lock);
 	return evicted;
 }
 
@@ -71,7 +95,7 @@ static void reclaim(struct tiered_volume *volume)
 
 		if (tiered_frames_settle(frames))
 			continue;
-		if (!evict_some(volume, wanted)) {
+		if (!evict(volume, wanted)) {
 			tiered_writeback_starved(volume);
 			break;
 		}

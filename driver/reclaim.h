@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Keeps free frames in stock: settles rested ones, evicts clean ones by second chance, asks for write-back. */
+/* Keeps free frames in stock: settles rested ones, evicts clean ones (who goes, the policy says or a clock hand), asks for write-back. */
 #ifndef TIERED_RECLAIM_H
 #define TIERED_RECLAIM_H
 
@@ -12,6 +12,9 @@ struct tiered_reclaim {
 	struct work_struct work;
 	u32 hand; /* of the clock */
 };
+
+/* Evicts @frame if it still is clean. */
+bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame);
 
 void tiered_reclaim_init(struct tiered_volume *volume);
 

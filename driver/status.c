@@ -33,7 +33,8 @@ static void gather_frames(struct tiered_volume *volume, struct status_fields *s)
 	held = s->frames_clean + s->frames_dirty + s->frames_lost + s->frames_retired;
 	/* The counts are taken one after the other, while frames change hands. */
 	s->frames_free = s->frames_total - min(held, s->frames_total);
-	s->dram_bytes = frames->dram_bytes + tiered_whys_bytes(&volume->whys);
+	s->dram_bytes = frames->dram_bytes + tiered_whys_bytes(&volume->whys) +
+			volume->thrift.dram_bytes;
 	s->metadata_bytes = volume->metadata_bytes;
 }
 

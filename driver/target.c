@@ -43,7 +43,7 @@ static int parse_admission(struct dm_arg_set *args, struct tiered_options *optio
 	int mode = name ? tiered_admission_mode_parse(name) : -EINVAL;
 
 	if (mode < 0) {
-		*error = "Unknown admission; it is one of small, all, none";
+		*error = "Unknown admission; it is one of small, all, none, thrifty";
 		return mode;
 	}
 	options->admission = mode;

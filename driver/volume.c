@@ -29,6 +29,7 @@ static void free_volume(struct tiered_volume *volume)
 		destroy_workqueue(volume->workers);
 	tiered_writeback_exit(volume);
 	tiered_fills_exit(volume);
+	tiered_thrift_exit(volume);
 	if (volume->loaded)
 		tiered_frames_exit(&volume->frames);
 	tiered_whys_exit(&volume->whys);
@@ -67,6 +68,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 	tiered_reclaim_init(volume);
 	tiered_zeroing_init(volume);
 	tiered_throughs_init(volume);
+	tiered_thrift_init(volume);
 	volume->streams = alloc_percpu(struct tiered_streams_cpu);
 	r = volume->streams ? 0 : -ENOMEM;
 	if (!r)
@@ -253,6 +255,16 @@ static int resize(struct tiered_volume *volume, struct dm_dev *home, sector_t se
 	return tiered_media_grow(volume, sectors, bdev_nr_sectors(home->bdev));
 }
 
+static int bring_thrift(struct tiered_volume *volume)
+{
+	const struct tiered_options *options = &volume->options;
+	int r = tiered_thrift_activate(volume, options->admission == TIERED_ADMIT_THRIFTY && !options->read_only);
+
+	if (r)
+		return TIERED_REFUSE(volume, r, "there is not enough memory for the policy; use another admission, such as small");
+	return 0;
+}
+
 /* The fast tier is entered. */
 static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors)
 {
@@ -262,6 +274,8 @@ static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm
 		r = load(volume, fast, home, sectors);
 	if (!r)
 		r = settle(volume);
+	if (!r)
+		r = bring_thrift(volume);
 	return r ? r : resize(volume, home, sectors);
 }
 
@@ -347,6 +361,7 @@ void tiered_volume_stop(struct tiered_volume *volume)
 	flush_work(&volume->zeroing.work);
 	flush_delayed_work(&volume->throughs.work);
 	tiered_fills_drain(volume);
+	tiered_thrift_stop(volume);
 	/*
 	 * Reclaim and write-back start each other. One that ran when `started` fell may have started the other once
 	 * more; that one saw it.

@@ -20,6 +20,7 @@
 #include "park.h"
 #include "reclaim.h"
 #include "stats.h"
+#include "thrift.h"
 #include "through.h"
 #include "why.h"
 #include "words.h"
@@ -88,6 +89,7 @@ struct tiered_volume {
 	struct tiered_zeroing zeroing;
 	struct tiered_streams_cpu __percpu *streams;
 	struct tiered_whys whys;
+	struct tiered_thrift thrift;
 	u32 flush_epoch; /* FLUSHes received, for the streams */
 
 	struct dm_target *active; /* the instance that was resumed last; NULL while suspended */

@@ -279,6 +279,8 @@ static u32 write_run(struct tiered_volume *volume, u32 first, u32 end)
 	for (first = 0; first < run; first++)
 		__bio_add_page(bio, entry[first].copy, PAGE_SIZE, 0);
 	atomic_inc(&volume->writeback.bios_in_flight);
+	if (volume->thrift.policy)
+		tiered_thrift_wrote_home(volume, run);
 	submit_bio_noacct(bio);
 	return run;
 }

@@ -17,6 +17,16 @@
 #define TIERED_MODE_WRITE FMODE_WRITE
 #endif
 
+/* Whether it takes a disk time to get from one sector to another. */
+static inline bool tiered_bdev_turns(struct block_device *bdev)
+{
+#ifdef TIERED_HAVE_BDEV_ROT
+	return bdev_rot(bdev);
+#else
+	return !bdev_nonrot(bdev);
+#endif
+}
+
 /* Whether one of @sectors sectors from @sector on is listed as bad. */
 static inline bool tiered_badblocks_check(struct badblocks *list, sector_t sector, unsigned int sectors)
 {

@@ -12,3 +12,4 @@ ccflags-y += $(call tiered_probe,TIERED_HAVE_WZEROES_UNMAP,linux/blkdev.h,\
 # In a variable, since a comma would end the argument.
 tiered_try_badblocks = sector_t found; badblocks_check(NULL, 0, 1, &found, &found);
 ccflags-y += $(call tiered_probe,TIERED_HAVE_BADBLOCKS_SECTOR_T,linux/badblocks.h,$(tiered_try_badblocks))
+ccflags-y += $(call tiered_probe,TIERED_HAVE_BDEV_ROT,linux/blkdev.h,(void)bdev_rot(NULL);)

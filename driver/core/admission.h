@@ -16,6 +16,7 @@ enum tiered_admission_mode {
 	TIERED_ADMIT_SMALL, /* `admission small`, the default: small requests that are not part of a stream */
 	TIERED_ADMIT_ALL,   /* `admission all`: everything up to the size that a fill can carry */
 	TIERED_ADMIT_NONE,  /* `admission none`: nothing new becomes resident */
+	TIERED_ADMIT_THRIFTY, /* `admission thrifty`: what pays, out of time already saved (policy.h decides) */
 };
 
 /* The mode called @name, or -EINVAL. */
@@ -44,6 +45,7 @@ enum tiered_admission {
 	TIERED_PASSED_LARGE,
 	TIERED_PASSED_STREAM,
 	TIERED_PASSED_MODE, /* `admission none` */
+	TIERED_PASSED_PRICE, /* it does not pay, says the policy */
 };
 
 /*
@@ -51,6 +53,9 @@ enum tiered_admission {
  */
 enum tiered_admission tiered_admit(struct tiered_streams *streams, enum tiered_admission_mode mode, u64 sector,
 				   u32 bytes);
+
+/* Notes a request of @bytes at @sector and says whether it continues another. */
+bool tiered_stream_continues(struct tiered_streams *streams, u64 sector, u32 bytes);
 
 #ifdef __cplusplus
 }

@@ -176,6 +176,11 @@ bool tiered_policy_wants(struct tiered_policy *policy, const struct tiered_polic
 	return false;
 }
 
+u16 tiered_policy_row_once(u32 flags)
+{
+	return page_row(TIERED_POLICY_HEAT_ONCE, 0, flags);
+}
+
 void tiered_policy_place(struct tiered_policy *policy, u32 frame, const struct tiered_policy_offer *offer)
 {
 	struct tiered_policy_frame *f = &policy->frame[frame];

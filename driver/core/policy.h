@@ -70,6 +70,8 @@ extern "C" {
 #define TIERED_POLICY_WIDTHS 3
 #define TIERED_POLICY_CANDIDATES 16
 #define TIERED_POLICY_EVENTS 256
+/* The heat of a page that was used once. */
+#define TIERED_POLICY_HEAT_ONCE 256
 /* Instead of a frame: none. */
 #define TIERED_POLICY_NEW (~0u)
 
@@ -207,6 +209,13 @@ size_t tiered_policy_bytes(u32 frames);
 /* @memory is zeroed and aligned for u64. */
 void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, const struct tiered_policy_costs *costs);
 
+/* The costs are others now. That changes what the dirty pages are held to cost, but not what can be spent. */
+void tiered_policy_set_costs(struct tiered_policy *policy, const struct tiered_policy_costs *costs);
+/* So many pages were dirty before the policy came: what they cost is no debt of its. */
+void tiered_policy_inherit(struct tiered_policy *policy, u32 dirty_pages);
+/* The row of a page that was used once, by a request with these flags, and of which nothing else is known. */
+u16 tiered_policy_row_once(u32 flags);
+
 /* A request comes in. Sets io->value_ns. */
 void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, struct tiered_policy_io *io);
 /* @pages of it from @first on are resident; @rewrites: they are dirty, and written. The worker sees to the rest. */
@@ -246,6 +255,8 @@ void tiered_policy_place(struct tiered_policy *policy, u32 frame, const struct t
 u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *context, u32 frame), void *context);
 /* @frame, which held @page, is about to be empty, to make room for others. */
 void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page);
+/* A page that @frame holds is written home instead of into it, and the frame is about to be empty. Any CPU. */
+void tiered_policy_written_around(struct tiered_policy *policy, u32 frame, u64 page);
 /* @frame is about to be empty for another reason. */
 static inline void tiered_policy_gone(struct tiered_policy *policy, u32 frame)
 {

@@ -2,7 +2,7 @@
 /* Policy: the balance, dirty pages, and which writes are absorbed. */
 #include "policy_parts.h"
 
-s64 tiered_policy_balance(const struct tiered_policy *policy)
+static s64 debt_of_dirty(const struct tiered_policy *policy)
 {
 	s64 pages = __atomic_load_n(&policy->dirty_pages, __ATOMIC_RELAXED);
 	s64 runs = __atomic_load_n(&policy->dirty_runs, __ATOMIC_RELAXED);
@@ -10,8 +10,26 @@ s64 tiered_policy_balance(const struct tiered_policy *policy)
 	/* Races may have made the number of runs inexact. */
 	runs = runs > pages ? pages : runs;
 	runs = runs < (pages > 0) ? 1 : runs;
-	return __atomic_load_n(&policy->bank_ns, __ATOMIC_RELAXED) - runs * policy->costs.seek_ns -
-	       pages * policy->costs.page_ns;
+	return runs * policy->costs.seek_ns + pages * policy->costs.page_ns;
+}
+
+s64 tiered_policy_balance(const struct tiered_policy *policy)
+{
+	return __atomic_load_n(&policy->bank_ns, __ATOMIC_RELAXED) - debt_of_dirty(policy);
+}
+
+void tiered_policy_set_costs(struct tiered_policy *policy, const struct tiered_policy_costs *costs)
+{
+	s64 debt_ns = debt_of_dirty(policy);
+
+	policy->costs = *costs;
+	tiered_policy_pay(policy, debt_ns - debt_of_dirty(policy));
+}
+
+void tiered_policy_inherit(struct tiered_policy *policy, u32 dirty_pages)
+{
+	policy->dirty_pages = policy->dirty_runs = dirty_pages;
+	tiered_policy_pay(policy, -debt_of_dirty(policy));
 }
 
 void tiered_policy_pay(struct tiered_policy *policy, s64 ns)

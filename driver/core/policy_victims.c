@@ -86,6 +86,13 @@ u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *cont
 	return policy->candidate[chosen].frame;
 }
 
+void tiered_policy_written_around(struct tiered_policy *policy, u32 frame, u64 page)
+{
+	const struct tiered_policy_frame *f = &policy->frame[frame];
+
+	tiered_policy_remember(policy, page, f->used_at, f->row < PAGE_ROWS ? f->heat : 0, f->row);
+}
+
 void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page)
 {
 	struct tiered_policy_frame *f = &policy->frame[frame];

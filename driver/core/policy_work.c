@@ -61,7 +61,8 @@ static void take_in(struct tiered_policy *policy, const struct tiered_policy_eve
 			continue;
 		frame = index->frame_of(index->context, page);
 		/* It may have gone, or come anew, since. */
-		if (frame != TIERED_POLICY_NEW && (int)(event->used_at - policy->frame[frame].used_at) >= 0)
+		if (frame != TIERED_POLICY_NEW && policy->frame[frame].used_at &&
+		    (int)(event->used_at - policy->frame[frame].used_at) >= 0)
 			use_frame(policy, frame, event);
 	}
 }
@@ -133,6 +134,8 @@ void tiered_policy_work(struct tiered_policy *policy, struct tiered_policy_cpu *
 		tiered_policy_sample_region(policy);
 	}
 	policy->swept_at = now;
+	if (!__atomic_load_n(&policy->dirty_pages, __ATOMIC_RELAXED))
+		__atomic_store_n(&policy->dirty_runs, 0, __ATOMIC_RELAXED);
 }
 
 bool tiered_policy_is_due(const struct tiered_policy *policy)

@@ -129,6 +129,7 @@
 	REASON(dropped_unflushed, "the disk had not been flushed since the last write there")           \
 	REASON(dropped_full, "no frame was free")                                                       \
 	REASON(dropped_memory, "too many fills were under way")                                         \
+	REASON(passed_price, "to keep it was not expected to save more time than it takes")               \
 	REASON(evicted, "a clean page made room for others and was not used again before that")
 
 enum tiered_reason {
