@@ -525,38 +525,52 @@ u32 tiered_io_bypass(struct tiered_volume *volume, struct bio *bio, u32 bytes, b
 	return bytes;
 }
 
-/* Thrift decides about a write as a whole, admission only about what is not resident. */
-static bool decided_before(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice,
-			   enum tiered_admission *admission)
+/* Asks what is to become of a write to what is not resident. */
+static void ask(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice)
 {
-	if (!volume->thrift.policy) {
-		*choice = TIERED_CHOICE_RESIDENT;
-		return false;
+	choice->asked = true;
+	if (volume->thrift.policy) {
+		tiered_thrift_write(volume, bio, choice);
+		choice->admission = choice->take == TIERED_TAKE_DIRTY ? TIERED_PASSED_PRICE : TIERED_ADMITTED;
+		return;
 	}
-	tiered_thrift_write(volume, bio, choice);
-	*admission = choice->take == TIERED_TAKE_DIRTY ? TIERED_PASSED_PRICE : TIERED_ADMITTED;
-	return true;
+	choice->admission = admit(volume, bio);
+	if (choice->admission == TIERED_ADMITTED)
+		choice->take = TIERED_TAKE_ALL;
+}
+
+/*
+ * Thrift decides about a write as a whole, so it is asked first, unless the write may turn out to go to one page that is dirty
+ * already. Otherwise what is resident is written where it is without asking.
+ */
+static void begin_choice(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice)
+{
+	struct part part = part_at(&bio->bi_iter);
+
+	choice->asked = false;
+	choice->take = TIERED_TAKE_RESIDENT;
+	if (!volume->thrift.policy)
+		return;
+	choice->take = TIERED_TAKE_DIRTY;
+	if (part.bytes < bio->bi_iter.bi_size && part.page < tiered_pages(volume))
+		ask(volume, bio, choice);
 }
 
 /*
  * Writes what can go to frames from the start of @bio on. Returns the outcome of the first part that could not, and
- * in *@done_bytes what was written before it. *@admission is set when that outcome is TIERED_WRITE_HOME.
+ * in *@done_bytes what was written before it. @choice was asked for when that outcome is TIERED_WRITE_HOME.
  */
 static enum tiered_written write_frames(struct tiered_volume *volume, struct bio *bio, u32 *done_bytes,
-					enum tiered_admission *admission)
+					struct tiered_choice *choice)
 {
 	struct bvec_iter iter = bio->bi_iter;
 	enum tiered_written r = TIERED_WRITTEN;
-	struct tiered_choice choice;
-	bool asked = decided_before(volume, bio, &choice, admission);
 
+	begin_choice(volume, bio, choice);
 	while (iter.bi_size) {
-		r = tiered_io_write_part(volume, bio, &iter, &choice);
-		if (r == TIERED_WRITE_HOME && !asked) {
-			asked = true;
-			*admission = admit(volume, bio);
-			if (*admission == TIERED_ADMITTED)
-				choice.take = TIERED_TAKE_ALL;
+		r = tiered_io_write_part(volume, bio, &iter, choice);
+		if (r == TIERED_WRITE_HOME && !choice->asked) {
+			ask(volume, bio, choice);
 			continue;
 		}
 		if (r != TIERED_WRITTEN)
@@ -589,7 +603,7 @@ static u32 bypass(struct tiered_volume *volume, struct bio *bio, const struct pa
 static int map_write(struct tiered_volume *volume, struct bio *bio)
 {
 	u64 started_ns = tiered_latency_start(&volume->stats);
-	enum tiered_admission admission;
+	struct tiered_choice choice;
 	enum tiered_written r;
 	struct part part;
 	u32 bytes;
@@ -597,10 +611,12 @@ static int map_write(struct tiered_volume *volume, struct bio *bio)
 	if (volume->options.read_only || tiered_homes_refuse_write(&volume->homes))
 		return end_with(bio, BLK_STS_IOERR);
 again:
-	r = write_frames(volume, bio, &bytes, &admission);
+	r = write_frames(volume, bio, &bytes, &choice);
 	if (likely(bytes)) {
-		if (volume->thrift.policy)
+		if (volume->thrift.policy && choice.asked)
 			tiered_thrift_written(volume, bio, bytes, false);
+		else if (volume->thrift.policy)
+			tiered_thrift_rewrote(volume, bio);
 		keep_first(bio, bytes);
 		trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_FAST);
 		tiered_reclaim_poke(volume);
@@ -615,7 +631,7 @@ again:
 	part = part_at(&bio->bi_iter);
 	switch (r) {
 	case TIERED_WRITE_HOME:
-		bytes = bypass(volume, bio, &part, admission);
+		bytes = bypass(volume, bio, &part, choice.admission);
 		if (!bytes)
 			goto again;
 		keep_first(bio, bytes);

@@ -78,7 +78,29 @@ static void poke_when_full(struct tiered_volume *volume, const struct tiered_pol
 		poke(volume);
 }
 
-void tiered_thrift_read_hit(struct tiered_volume *volume, const struct bio *bio, u32 bytes, u32 pages)
+/* Whether @bio is for one whole page, as most are: that goes a shorter way. */
+static bool is_page(const struct bio *bio)
+{
+	return bio->bi_iter.bi_size == TIERED_FRAME_BYTES && !(bio->bi_iter.bi_sector % TIERED_SECTORS_PER_PAGE);
+}
+
+/* @bio is for one whole page and hits. */
+static __always_inline void page_hit(struct tiered_volume *volume, const struct bio *bio, u32 flags)
+{
+	struct tiered_thrift_cpu *cpu = get_cpu_ptr(volume->thrift.cpu);
+	sector_t sector = bio->bi_iter.bi_sector;
+
+	if (flags & TIERED_POLICY_IO_WRITE)
+		tiered_policy_wrote(&cpu->policy, TIERED_FRAME_BYTES);
+	if (unlikely(tiered_policy_page_hit(volume->thrift.policy, &cpu->policy, sector / TIERED_SECTORS_PER_PAGE, flags,
+					    sector == cpu->next_sector)))
+		poke(volume);
+	cpu->next_sector = sector + TIERED_SECTORS_PER_PAGE;
+	put_cpu_ptr(volume->thrift.cpu);
+}
+
+/* The first @bytes of @bio, in @pages pages, hit. */
+static noinline void any_hit(struct tiered_volume *volume, const struct bio *bio, u32 bytes, u32 pages, u32 flags)
 {
 	struct tiered_policy *policy = volume->thrift.policy;
 	struct tiered_thrift_cpu *cpu = get_cpu_ptr(volume->thrift.cpu);
@@ -87,10 +109,30 @@ void tiered_thrift_read_hit(struct tiered_volume *volume, const struct bio *bio,
 	describe(policy, bio, bytes, pages, bio->bi_iter.bi_sector == cpu->next_sector, &io);
 	move_on(cpu, bio, bytes);
 	tiered_policy_request(policy, &cpu->policy, &io);
-	tiered_policy_hit(policy, &cpu->policy, io.page, pages, false, &io);
+	tiered_policy_hit(policy, &cpu->policy, io.page, pages, flags & TIERED_POLICY_IO_REWRITES, &io);
 	tiered_policy_served(&cpu->policy, &io, io.fast_ns);
+	if (flags & TIERED_POLICY_IO_WRITE)
+		tiered_policy_wrote(&cpu->policy, bytes);
 	poke_when_full(volume, &cpu->policy);
 	put_cpu_ptr(volume->thrift.cpu);
+}
+
+void tiered_thrift_read_hit(struct tiered_volume *volume, const struct bio *bio, u32 bytes, u32 pages)
+{
+	if (likely(is_page(bio)))
+		page_hit(volume, bio, 0);
+	else
+		any_hit(volume, bio, bytes, pages, 0);
+}
+
+void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio)
+{
+	const u32 flags = TIERED_POLICY_IO_WRITE | TIERED_POLICY_IO_REWRITES;
+
+	if (likely(is_page(bio)))
+		page_hit(volume, bio, flags);
+	else
+		any_hit(volume, bio, bio->bi_iter.bi_size, 1, flags);
 }
 
 /* Tells of pages that are not resident, region by region. */
@@ -326,7 +368,8 @@ void tiered_thrift_write(struct tiered_volume *volume, const struct bio *bio, st
 	struct tiered_thrift_cpu *cpu = get_cpu_ptr(volume->thrift.cpu);
 	struct tiered_policy_io io;
 
-	*choice = (struct tiered_choice){ .first = bio->bi_iter.bi_sector / TIERED_SECTORS_PER_PAGE };
+	choice->first = bio->bi_iter.bi_sector / TIERED_SECTORS_PER_PAGE;
+	choice->known = 0;
 	if (is_rest(cpu, bio)) {
 		choice->take = cpu->rest_take;
 		choice->flags = cpu->rest_flags;

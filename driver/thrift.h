@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
+#include "core/admission.h"
 #include "core/policy.h"
 #include "costs.h"
 #include "fill.h"
@@ -42,6 +43,8 @@ struct tiered_choice {
 	u64 first;	       /* page */
 	u64 wanted;	       /* of a read: the pages to fill, a bit each */
 	enum tiered_take take; /* of a write */
+	bool asked;	       /* whoever decides about what is not resident was */
+	enum tiered_admission admission; /* why a write that was asked about goes home */
 	u32 flags;	       /* TIERED_POLICY_IO_... */
 	u32 paid_ns;	       /* for each page to fill */
 	u16 known;	       /* pages that the policy was asked about, from the first on */
@@ -71,6 +74,8 @@ void tiered_thrift_read_miss(struct tiered_volume *volume, const struct bio *bio
 /* A page that was paid for is not filled. */
 void tiered_thrift_give_back(struct tiered_volume *volume, const struct tiered_choice *choice, u32 pages);
 
+/* A write of a part of one page went to its frame, which was dirty already: nothing had to be decided. */
+void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio);
 /* A write comes in: sets @choice->take. */
 void tiered_thrift_write(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice);
 /* Its first @bytes went to frames, or home. */

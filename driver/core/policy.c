@@ -57,7 +57,7 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 	policy->ghost_bits = ghost_bits_for(frames);
 	policy->region_bits = region_bits_for(frames);
 	policy->half_life_bits = ceil_log2((u64)HALF_LIFE * frames);
-	policy->costs = *costs;
+	tiered_policy_set_costs(policy, costs);
 	policy->random = 0x9e3779b97f4a7c15ull;
 	policy->now = policy->swept_at = policy->rebuilt_at = TIERED_POLICY_STEP;
 	policy->mean_run_16ths = 16;
@@ -72,21 +72,6 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 	policy->ghost = (void *)place;
 	place += sizeof(struct tiered_policy_ghost) << policy->ghost_bits;
 	policy->frame = (void *)place;
-}
-
-void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, struct tiered_policy_io *io)
-{
-	u32 saved = io->home_ns > io->fast_ns ? io->home_ns - io->fast_ns : 0;
-
-	if (++cpu->requests % TIERED_POLICY_STEP == 0)
-		__atomic_fetch_add(&policy->now, TIERED_POLICY_STEP, __ATOMIC_RELAXED);
-	io->value_ns = io->pages == 1 ? saved : saved / io->pages;
-}
-
-void tiered_policy_hit(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
-		       bool rewrites, const struct tiered_policy_io *io)
-{
-	note(policy, cpu, first, pages, rewrites ? EVENT_REWRITES : 0, io);
 }
 
 /* Ghosts, in sets of WAYS; the oldest of a set gives way. */
@@ -136,7 +121,7 @@ static u16 promise_of(u32 profit_ns)
 static void note_ghost(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu,
 		       const struct tiered_policy_ghost *ghost, const struct tiered_policy_io *io)
 {
-	struct tiered_policy_event *event = event_place(cpu);
+	struct tiered_policy_event *event = tiered_policy_event_place(cpu);
 
 	if (!event)
 		return;
@@ -145,7 +130,7 @@ static void note_ghost(const struct tiered_policy *policy, struct tiered_policy_
 	event->row = ghost->row;
 	event->age = tiered_age(policy->now - ghost->used_at);
 	event->flags = EVENT_GHOST | io->flags;
-	publish_event(cpu);
+	__atomic_store_n(&cpu->head, cpu->head + 1, __ATOMIC_RELEASE);
 }
 
 void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 page,

@@ -115,6 +115,7 @@ struct tiered_policy_costs {
 #define TIERED_POLICY_IO_WRITE 1
 #define TIERED_POLICY_IO_STREAM 2 /* it continues another, or is large */
 #define TIERED_POLICY_IO_WHOLE 4  /* it has no parts of pages */
+#define TIERED_POLICY_IO_REWRITES 8 /* it is a write, and its pages are dirty: where hits are noted */
 
 /* A request, as far as the policy is concerned. */
 struct tiered_policy_io {
@@ -175,6 +176,11 @@ struct tiered_policy {
 	u32 half_life_bits;
 	u32 price; /* in the unit of worth */
 	struct tiered_policy_costs costs;
+	/* Of a request of one whole page, by whether it continues another: what it saves as a hit, and what it earns. */
+	struct {
+		u32 value_ns;
+		s32 earned_ns;
+	} page_hit[2];
 	struct tiered_forecast forecast;
 	struct tiered_policy_frame *frame;
 	struct tiered_policy_ghost *ghost;
@@ -216,11 +222,77 @@ void tiered_policy_inherit(struct tiered_policy *policy, u32 dirty_pages);
 /* The row of a page that was used once, by a request with these flags, and of which nothing else is known. */
 u16 tiered_policy_row_once(u32 flags);
 
+/* Time goes on. */
+static inline void tiered_policy_tick(struct tiered_policy *policy, struct tiered_policy_cpu *cpu)
+{
+	if (++cpu->requests % TIERED_POLICY_STEP == 0)
+		__atomic_fetch_add(&policy->now, TIERED_POLICY_STEP, __ATOMIC_RELAXED);
+}
+
+/* A place for an event in the CPU's ring, or NULL. */
+static inline struct tiered_policy_event *tiered_policy_event_place(struct tiered_policy_cpu *cpu)
+{
+	if (cpu->head - __atomic_load_n(&cpu->tail, __ATOMIC_ACQUIRE) >= TIERED_POLICY_EVENTS)
+		return NULL;
+	return &cpu->event[cpu->head % TIERED_POLICY_EVENTS];
+}
+
+static inline void tiered_policy_note(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first,
+				      u32 pages, u32 flags, u32 value_ns)
+{
+	struct tiered_policy_event *event = tiered_policy_event_place(cpu);
+
+	if (!event)
+		return;
+	event->page = first;
+	event->used_at = policy->now;
+	event->value_ns = value_ns;
+	event->pages = pages;
+	event->flags = flags;
+	__atomic_store_n(&cpu->head, cpu->head + 1, __ATOMIC_RELEASE);
+}
+
 /* A request comes in. Sets io->value_ns. */
-void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, struct tiered_policy_io *io);
+static inline void tiered_policy_request(struct tiered_policy *policy, struct tiered_policy_cpu *cpu,
+					 struct tiered_policy_io *io)
+{
+	u32 saved = io->home_ns > io->fast_ns ? io->home_ns - io->fast_ns : 0;
+
+	tiered_policy_tick(policy, cpu);
+	io->value_ns = io->pages == 1 ? saved : saved / io->pages;
+}
+
 /* @pages of it from @first on are resident; @rewrites: they are dirty, and written. The worker sees to the rest. */
-void tiered_policy_hit(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
-		       bool rewrites, const struct tiered_policy_io *io);
+static inline void tiered_policy_hit(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first,
+				     u32 pages, bool rewrites, const struct tiered_policy_io *io)
+{
+	tiered_policy_note(policy, cpu, first, pages, io->flags | (rewrites ? TIERED_POLICY_IO_REWRITES : 0),
+			   io->value_ns);
+}
+
+/*
+ * All of a request for one whole page that is resident: it comes in, hits, and is served from the fast tier. Returns true when
+ * the CPU's ring has just become half full.
+ */
+static inline bool tiered_policy_page_hit(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 page,
+					  u32 flags, bool continues)
+{
+	u32 head = cpu->head, noted = head - __atomic_load_n(&cpu->tail, __ATOMIC_ACQUIRE);
+	struct tiered_policy_event *event = &cpu->event[head % TIERED_POLICY_EVENTS];
+
+	tiered_policy_tick(policy, cpu);
+	cpu->earned_ns += policy->page_hit[continues].earned_ns;
+	if (noted >= TIERED_POLICY_EVENTS)
+		return false;
+	event->page = page;
+	event->used_at = policy->now;
+	event->value_ns = policy->page_hit[continues].value_ns;
+	event->pages = 1;
+	event->flags = flags | TIERED_POLICY_IO_WHOLE | (continues ? TIERED_POLICY_IO_STREAM : 0);
+	__atomic_store_n(&cpu->head, head + 1, __ATOMIC_RELEASE);
+	return noted == TIERED_POLICY_EVENTS / 2;
+}
+
 /* The page of frame @from is in frame @to now. */
 static inline void tiered_policy_moved(struct tiered_policy *policy, u32 from, u32 to)
 {
@@ -280,7 +352,10 @@ u32 tiered_policy_debt_ns(const struct tiered_policy *policy, u32 frame, u32 run
 bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tiered_policy_cpu *cpu,
 			   const struct tiered_policy_io *io, u32 pages, u32 runs, u64 debt_ns);
 /* The user wrote so much. */
-void tiered_policy_wrote(struct tiered_policy_cpu *cpu, u32 bytes);
+static inline void tiered_policy_wrote(struct tiered_policy_cpu *cpu, u32 bytes)
+{
+	__atomic_store_n(&cpu->wrote_bytes, cpu->wrote_bytes + bytes, __ATOMIC_RELAXED);
+}
 /* Pages became dirty (or, negative, were overwritten at home), and so many more runs are there now. */
 void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs);
 /* A run of so many pages was written home. */

@@ -18,11 +18,23 @@ s64 tiered_policy_balance(const struct tiered_policy *policy)
 	return __atomic_load_n(&policy->bank_ns, __ATOMIC_RELAXED) - debt_of_dirty(policy);
 }
 
+static s64 earned_ns(u32 home_ns, u32 spent_ns)
+{
+	return (s64)home_ns + ((u64)home_ns * TIERED_POLICY_ALLOWANCE >> 10) - spent_ns;
+}
+
 void tiered_policy_set_costs(struct tiered_policy *policy, const struct tiered_policy_costs *costs)
 {
+	u32 fast_ns = costs->fast_ns + costs->fast_page_ns, continues;
 	s64 debt_ns = debt_of_dirty(policy);
 
 	policy->costs = *costs;
+	for (continues = 0; continues < 2; continues++) {
+		u32 home_ns = costs->page_ns + (continues ? 0 : costs->seek_ns);
+
+		policy->page_hit[continues].value_ns = home_ns > fast_ns ? home_ns - fast_ns : 0;
+		policy->page_hit[continues].earned_ns = earned_ns(home_ns, fast_ns);
+	}
 	tiered_policy_pay(policy, debt_ns - debt_of_dirty(policy));
 }
 
@@ -48,9 +60,7 @@ bool tiered_policy_afford(struct tiered_policy *policy, s64 ns)
 
 void tiered_policy_served(struct tiered_policy_cpu *cpu, const struct tiered_policy_io *io, u32 spent_ns)
 {
-	s64 earned = (s64)io->home_ns + ((u64)io->home_ns * TIERED_POLICY_ALLOWANCE >> 10) - spent_ns;
-
-	__atomic_store_n(&cpu->earned_ns, cpu->earned_ns + earned, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->earned_ns, cpu->earned_ns + earned_ns(io->home_ns, spent_ns), __ATOMIC_RELAXED);
 }
 
 /* Dirty pages. */
@@ -84,11 +94,6 @@ bool tiered_policy_absorbs(const struct tiered_policy *policy, const struct tier
 	if (pages && policy->spare_bytes + cpu->wrote_bytes - cpu->collected_bytes < (s64)pages * 4096)
 		return false;
 	return tiered_policy_balance(policy) + gain >= worst;
-}
-
-void tiered_policy_wrote(struct tiered_policy_cpu *cpu, u32 bytes)
-{
-	__atomic_store_n(&cpu->wrote_bytes, cpu->wrote_bytes + bytes, __ATOMIC_RELAXED);
 }
 
 void tiered_policy_dirtied(struct tiered_policy *policy, int pages, int runs)

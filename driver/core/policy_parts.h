@@ -27,7 +27,6 @@
 #define ROW_STREAM 1
 
 /* Beside TIERED_POLICY_IO_... */
-#define EVENT_REWRITES 8 /* dirty pages */
 #define EVENT_MISSED 16
 #define EVENT_GHOST 32
 #define EVENT_TRIAL 64 /* began with this miss */
@@ -103,36 +102,6 @@ static inline u16 page_row(u32 heat, u32 region, u32 flags)
 static inline u32 region_of_row(u32 row)
 {
 	return row < PAGE_ROWS ? row / 4 % 8 : 0;
-}
-
-/* Events. */
-
-/* A place for an event in the CPU's ring, or NULL. */
-static inline struct tiered_policy_event *event_place(struct tiered_policy_cpu *cpu)
-{
-	if (cpu->head - __atomic_load_n(&cpu->tail, __ATOMIC_ACQUIRE) >= TIERED_POLICY_EVENTS)
-		return NULL;
-	return &cpu->event[cpu->head % TIERED_POLICY_EVENTS];
-}
-
-static inline void publish_event(struct tiered_policy_cpu *cpu)
-{
-	__atomic_store_n(&cpu->head, cpu->head + 1, __ATOMIC_RELEASE);
-}
-
-static inline void note(const struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 first, u32 pages,
-			u32 flags, const struct tiered_policy_io *io)
-{
-	struct tiered_policy_event *event = event_place(cpu);
-
-	if (!event)
-		return;
-	event->page = first;
-	event->used_at = policy->now;
-	event->value_ns = io->value_ns;
-	event->pages = pages;
-	event->flags = flags | io->flags;
-	publish_event(cpu);
 }
 
 static inline u64 region_hash(u64 page)

@@ -128,11 +128,11 @@ void tiered_policy_missed(struct tiered_policy *policy, struct tiered_policy_cpu
 	heat = region_heat(policy, region);
 	region->next_context = context_of(policy, region);
 	if (region->tried_at && is_watched(region->tag))
-		note(policy, cpu, first, pages, EVENT_MISSED, io);
+		tiered_policy_note(policy, cpu, first, pages, EVENT_MISSED | io->flags, io->value_ns);
 	if (!(io->flags & TIERED_POLICY_IO_WRITE) && trial_is_over(policy, region, first)) {
 		begin_trial(policy, region, base, asked);
 		if (is_watched(region->tag))
-			note(policy, cpu, first, 0, EVENT_TRIAL, io);
+			tiered_policy_note(policy, cpu, first, 0, EVENT_TRIAL | io->flags, io->value_ns);
 	}
 	region->missed |= asked;
 	region->heat = heat + 256 * pages < TIERED_U16_MOST ? heat + 256 * pages : TIERED_U16_MOST;

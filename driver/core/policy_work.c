@@ -34,7 +34,7 @@ static void use_frame(struct tiered_policy *policy, u32 frame, const struct tier
 	tiered_forecast_reused(&policy->forecast, row, tiered_age(ticks), value_ns);
 	if (row >= PAGE_ROWS)
 		tiered_policy_account_neighbour(policy, f, ticks, value_ns);
-	else if (use->flags & EVENT_REWRITES)
+	else if (use->flags & TIERED_POLICY_IO_REWRITES)
 		policy->rewritten[row] += TIERED_FORECAST_ONE;
 	f->heat = heat;
 	f->row = page_row(heat, region_of_row(row), use->flags);

@@ -15,18 +15,19 @@ from qemu import VM
 from tests.harness import fio, volume
 
 WORKING_SET = "16M"
+THRIFT_INSTRUCTIONS = 60
 ENGINES: dict[str, dict[str, Any]] = {
     "psync": {"ioengine": "psync"},
     "io_uring": {"ioengine": "io_uring", "iodepth": 1},
 }
 
 
-def _instructions(vm: VM, device: str, engine: str) -> float:
-    """The mean cost of a 4 KiB random read."""
+def _instructions(vm: VM, device: str, engine: str, of: str = "mean", rw: str = "randread") -> float:
+    """The mean cost of a 4 KiB random read, or another statistic, or of a write."""
     job = fio.run(
         vm,
         device,
-        rw="randread",
+        rw=rw,
         bs="4k",
         size=WORKING_SET,
         io_size="32M",
@@ -34,8 +35,9 @@ def _instructions(vm: VM, device: str, engine: str) -> float:
         randrepeat=1,
         **ENGINES[engine],
     )
-    assert job["read"]["total_ios"] == 8192
-    return float(job["read"]["lat_ns"]["mean"])
+    done = job[rw.removeprefix("rand")]
+    assert done["total_ios"] == 8192
+    return float(done["lat_ns"][of])
 
 
 @pytest.mark.vm(nvdimm="64M", disks="96M", icount=True, cpu="max,-erms")
@@ -57,3 +59,28 @@ def test_read_hits_cost_less_than_dm_linear(vm: VM) -> None:
             f"tiered {tiered[engine]:.0f}, dm-linear {linear[engine]:.0f} instructions"
         )
     assert all(tiered[engine] < linear[engine] for engine in ENGINES), f"tiered {tiered}, dm-linear {linear}"
+
+
+@pytest.mark.vm(nvdimm="64M", disks="96M", icount=True, cpu="max,-erms")
+@pytest.mark.parametrize("rw", ["randread", "randwrite"])
+def test_thrift_costs_little(vm: VM, rw: str) -> None:
+    v = volume.make(vm)
+    v.set_options("admission all")
+    fio.run(vm, v.path, rw="write", bs="64k", size=WORKING_SET, iodepth=1)
+    if rw == "randread":
+        v.flush()
+    cheapest, mean = {}, {}
+    for admission in ("all", "thrifty"):
+        v.set_options(f"admission {admission}")
+        before = v.counters()
+        mean[admission] = _instructions(vm, v.path, "psync", "mean", rw)
+        cheapest[admission] = _instructions(vm, v.path, "psync", "min", rw)
+        after = v.counters()
+        assert after["read_misses"] == before["read_misses"], "not all reads were hits"
+        assert rw == "randread" or after["write_hits"] > before["write_hits"] + 4096
+    added = cheapest["thrifty"] - cheapest["all"]
+    print(
+        f"thrift, {rw}: {added:.0f} instructions a hit of one page ({cheapest['all']:.0f} without), "
+        f"with what its worker does {mean['thrifty'] - mean['all']:.0f}"
+    )
+    assert added <= THRIFT_INSTRUCTIONS

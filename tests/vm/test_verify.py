@@ -16,8 +16,10 @@ SOAK_SECONDS = 600
 
 @pytest.mark.vm(nvdimm="16M", disks="96M")
 @pytest.mark.limit(120)
-def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings) -> None:
+@pytest.mark.parametrize("admission", ["small", "thrifty"])
+def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings, admission: str) -> None:
     v = volume.make(vm)
+    v.set_options(f"admission {admission}")
     began = time.monotonic()
     while True:
         job = fio.verify_options(rng.randrange(1 << 30), "64M")
@@ -36,7 +38,7 @@ def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings) -> N
 
 
 @pytest.mark.vm(nvdimm="16M", disks="96M")
-@pytest.mark.parametrize("admission", ["all", "none"])
+@pytest.mark.parametrize("admission", ["all", "none", "thrifty"])
 def test_mixed_reads_and_writes_verify(vm: VM, rng: random.Random, admission: str) -> None:
     v = volume.make(vm)
     v.set_options(f"admission {admission}")
@@ -48,6 +50,6 @@ def test_mixed_reads_and_writes_verify(vm: VM, rng: random.Random, admission: st
         ),
     )
     counters = v.counters()
-    assert (counters["write_fills"] > 0) == (admission == "all"), counters
+    assert (counters["write_fills"] > 0) == (admission != "none"), counters
     v.close()
     v.check()

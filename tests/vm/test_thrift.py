@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`admission thrifty`: the policy core decides in the module, as it does in the simulator.
+
+That the data are right whatever it decides is for test_verify and the rest of the suite; here it is whether it decides well,
+and what it costs.
+"""
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qemu import VM
+
+from tests.harness import fio, volume
+from tests.harness.volume import MIB, PAGE, Volume
+
+VOLUME_MIB = 96
+HOT_MIB = 8
+# A resident page in so many is explored: filled whatever is expected of it (core/policy.c).
+EXPLORED = 16
+
+
+def _thrifty(vm: VM) -> Volume:
+    v = volume.make(vm)
+    v.set_options("admission thrifty")
+    return v
+
+
+def _read(v: Volume, **options: Any) -> tuple[int, int]:
+    """Run a job of reads; the pages that hit and that missed."""
+    before = v.counters()
+    fio.run(v.vm, v.path, timeout=120, **{"rw": "randread", "bs": "4k", "ioengine": "psync", **options})
+    after = v.counters()
+    return (
+        after["read_hits"] - before["read_hits"],
+        after["read_misses"] - before["read_misses"],
+    )
+
+
+def _hot(v: Volume, seed: int) -> float:
+    """The hit ratio of random reads of the hot set."""
+    hits, misses = _read(v, size=f"{HOT_MIB}M", io_size="32M", norandommap=True, randseed=seed)
+    return hits / (hits + misses)
+
+
+@pytest.mark.vm(nvdimm="16M", disks=f"{VOLUME_MIB}M")
+@pytest.mark.limit(120)
+def test_a_hot_set_stays_while_the_volume_is_read(vm: VM) -> None:
+    v = _thrifty(vm)
+    for seed in range(3):
+        before = _hot(v, seed)
+    assert before > 0.95, f"the hot set is not resident: {before:.1%} hits"
+    hits, misses = _read(v, rw="read", bs="64k", size=f"{VOLUME_MIB}M")
+    assert misses > (VOLUME_MIB - HOT_MIB) * MIB // PAGE * 0.8, "the scan was no scan"
+    after = _hot(v, 9)
+    print(f"hits of the hot set: {before:.2%} before a scan, {after:.2%} after it")
+    assert after >= before - 0.01
+    v.close()
+    v.check()
+
+
+@pytest.mark.vm(nvdimm="16M", disks=f"{VOLUME_MIB}M")
+@pytest.mark.limit(120)
+def test_what_comes_once_is_not_filled(vm: VM) -> None:
+    v = _thrifty(vm)
+    frames = v.counters()["frames_total"]
+    # Every page once, in random order.
+    hits, misses = _read(v, size=f"{VOLUME_MIB}M")
+    fills = v.counters()["read_fills"]
+    explored = (misses - frames) / EXPLORED
+    print(f"{misses} misses, {fills} fills, of {frames} frames; {explored:.0f} are to be explored")
+    assert hits + misses == VOLUME_MIB * MIB // PAGE
+    assert fills <= frames + 1.5 * explored
+    v.close()
+
+
+def _trace(rng: random.Random, requests: int) -> list[tuple[str, int, int]]:
+    """A skewed set with a scan in it and writes of one to four pages."""
+    pages = VOLUME_MIB * MIB // PAGE
+    trace = []
+    scan = 0
+    for i in range(requests):
+        if i % 4 == 3:
+            scan = (scan + 8) % (pages - 8)
+            trace.append(("read", scan * PAGE, 8 * PAGE))
+            continue
+        page = int(pages * rng.random() ** 6) * 7919 % (pages - 4)
+        op = "write" if rng.random() < 0.25 else "read"
+        trace.append((op, page * PAGE, rng.choice((1, 1, 1, 4)) * PAGE))
+    return trace
+
+
+def _iolog(trace: list[tuple[str, int, int]], path: str) -> str:
+    lines = ["fio version 2 iolog", f"{path} add", f"{path} open"]
+    lines += [f"{path} {op} {offset} {length}" for op, offset, length in trace]
+    return "\n".join([*lines, f"{path} close", ""])
+
+
+def _simulated(vm: VM, log: str, frames: int) -> dict[str, Any]:
+    said = vm.run(f"tierctl sim --trace {log} --fast {frames * PAGE} --device tssd --policy ours --json", timeout=60)
+    result: dict[str, Any] = json.loads(said.stdout)
+    return result
+
+
+@pytest.mark.vm(nvdimm="16M", disks=f"{VOLUME_MIB}M,iops=2000")
+@pytest.mark.limit(240)
+def test_simulator_and_driver_agree(vm: VM, rng: random.Random, tmp_path: Path) -> None:
+    v = _thrifty(vm)
+    log = tmp_path / "trace.iolog"
+    log.write_text(_iolog(_trace(rng, 24_000), v.path), encoding="utf-8")
+    vm.put(log, "/tmp/trace.iolog")
+    frames = v.counters()["frames_total"]
+    vm.run(
+        f"fio --name=replay --read_iolog=/tmp/trace.iolog --replay_no_stall=1 --ioengine=psync --direct=1 "
+        f"--filename={v.path} --output=/dev/null",
+        timeout=200,
+    )
+    c = v.counters()
+    hits = c["read_hits"] + c["write_hits"]
+    ratio = hits / (hits + c["read_misses"] + c["write_fills"] + c["write_bypass"])
+    expected = _simulated(vm, "/tmp/trace.iolog", frames)
+    print(f"hit ratio: {ratio:.2%} in the driver, {expected['hit_ratio']:.2%} in the simulator")
+    assert abs(ratio - expected["hit_ratio"]) <= 0.02
+    v.close()
+    v.check()
