@@ -19,6 +19,11 @@ TIERED_BUG ?=
 # Of fuzzing: seconds for each target, and the one to run alone.
 TIME ?= 60
 TARGET ?=
+# Of the bench.
+FULL ?=
+PEERS ?=
+WORKLOADS ?=
+BASE ?=
 
 # The distribution's own, which has pytest; another python3 may come first in PATH.
 PYTHON := /usr/bin/python3
@@ -27,7 +32,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: breakage deb fuzz check check-userspace check-python check-style clean
+.PHONY: breakage bench profile-tools deb fuzz check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -37,6 +42,7 @@ help:
 	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none; CUT_AT=stacks,'
 	@echo '               LOSE=read and BOOTS=n: see tests/powercut/README.md)'
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
+	@echo 'make bench     the volume and its neighbours side by side   (FULL=1; PEERS= WORKLOADS= names; BASE=old.json)'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
 	@echo 'make fuzz      any bytes to whatever reads media, replies and files, by libFuzzer   (TIME=seconds TARGET=name)'
@@ -103,6 +109,14 @@ fuzz: setup
 	@ci/setup fuzz
 	$(call cmake_build,fuzz,-DTIERED_FUZZ=ON -DTIERED_SANITIZE=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++)
 	@userspace/fuzz/run $(BUILD)/fuzz '$(TIME)' $(TARGET)
+
+bench: guest
+	@$(PYTHON) -m tests.bench --kernel '$(KERNEL)' $(if $(FULL),--full) $(if $(PEERS),--peers '$(PEERS)') \
+		$(if $(WORKLOADS),--workloads '$(WORKLOADS)') $(if $(BASE),--base '$(BASE)')
+
+# What counts the instructions of a request by function (tests/bench/paths.py).
+profile-tools: setup
+	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target profile)
 
 check: check-userspace check-python check-style
 

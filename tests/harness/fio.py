@@ -20,7 +20,8 @@ def command(device: str, **options: Any) -> str:
     return " ".join([*words, "--output=/tmp/fio.$$ && cat /tmp/fio.$$"])
 
 
-def _job(stdout: str) -> dict[str, Any]:
+def parse(stdout: str) -> dict[str, Any]:
+    """What a command of command() reports of its job."""
     # Warnings may come before the JSON.
     report = json.loads(stdout[stdout.index("{\n"):])
     job: dict[str, Any] = report["jobs"][0]
@@ -30,7 +31,7 @@ def _job(stdout: str) -> dict[str, Any]:
 
 def run(vm: VM, device: str, timeout: float = 60.0, **options: Any) -> dict[str, Any]:
     """Run a job and return what fio reports of it."""
-    return _job(vm.run(command(device, **options), timeout=timeout).stdout)
+    return parse(vm.run(command(device, **options), timeout=timeout).stdout)
 
 
 def start(vm: VM, device: str, **options: Any) -> Running:
@@ -40,7 +41,7 @@ def start(vm: VM, device: str, **options: Any) -> Running:
 
 def end(running: Running, timeout: float = 60.0) -> dict[str, Any]:
     """Wait for a job that start() began."""
-    return _job(running.wait(timeout, check=True).stdout)
+    return parse(running.wait(timeout, check=True).stdout)
 
 
 def verify_options(seed: int, size: str, **options: Any) -> dict[str, Any]:
