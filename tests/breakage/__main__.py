@@ -20,7 +20,7 @@ class Verdict:
     """How the test of a broken promise ended."""
 
     outcome: str  # passed, failed, lost or timeout
-    said: str  # the first line of the failure
+    said: str  # the failure
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,8 +64,7 @@ def _verdict(case: ET.Element) -> Verdict:
     if failure is None:
         return Verdict("passed", "")
     words = [p.get("value", "") for p in case.iter("property") if p.get("name") == "outcome"]
-    lines = failure.get("message", "").strip().splitlines()
-    return Verdict(words[0] if words else "failed", lines[0] if lines else "")
+    return Verdict(words[0] if words else "failed", failure.get("message", "") + (failure.text or ""))
 
 
 def _verdicts() -> dict[str, Verdict]:
@@ -82,10 +81,12 @@ def _judge(faults: Sequence[Fault], whole: bool) -> list[str]:
     for fault in faults:
         verdict = verdicts.get(fault.name, Verdict("not tried", ""))
         wanted = "passed" if whole else fault.outcome
-        if verdict.outcome != wanted:
+        good = verdict.outcome == wanted and (whole or fault.says in verdict.said)
+        if not good:
             wrong.append(fault.name)
-        mark = "" if verdict.outcome == wanted else f", NOT {wanted}"
-        print(f"{fault.name}: {verdict.outcome}{mark}  {verdict.said}")
+        mark = "" if good else f", NOT AS IT SHOULD BE: {wanted} {'' if whole else fault.says}"
+        first = verdict.said.strip().partition("\n")[0]
+        print(f"{fault.name}: {verdict.outcome}{mark}  {first}")
     return wrong
 
 

@@ -244,6 +244,22 @@ def test_bad_words_cost_what_was_dirty(vm: VM) -> None:
 
 
 @MACHINE
+def test_what_damaged_words_lost_is_noted_in_them(vm: VM) -> None:
+    """Else only the shadows would know, and when those go bad nobody does."""
+    v = _dirty(vm)
+    where = memory.places(v)
+    lost = {page for page, place in where.items() if place.word == where[0].word}
+    vm.run(f"dd if=/dev/urandom of={v.fast} bs=512 seek={where[0].word} count=1 {DIRECT}")
+    v.open()
+    assert _listed(v) == lost
+    v.close()
+    memory.spoil(v, where[0].shadow)
+    v.open()
+    _readable(v, lost)
+    v.close()
+
+
+@MACHINE
 def test_bad_shadow_words_cost_nothing(vm: VM) -> None:
     v = _dirty(vm)
     where = memory.places(v)

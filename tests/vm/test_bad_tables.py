@@ -256,6 +256,14 @@ def test_read_only(vm: VM) -> None:
     assert v.sha256() == before
     assert v.counters()["frames_dirty"] == 300
     v.close()
+    # As an option of the table alone: the device itself then takes writes, and the target refuses them.
+    vm.run(f"dmsetup create v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only'")
+    assert vm.run(f"blockdev --getro {v.path}").stdout.strip() == "0"
+    for command in (f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct", f"blkdiscard -f {v.path}"):
+        result = vm.run(command, check=False)
+        assert "nput/output error" in result.stderr, f"was allowed: {command}: {result}"
+    assert v.sha256() == before
+    vm.run("dmsetup remove v0")
     v.open()
     assert v.sha256() == before
     v.flush()

@@ -2,6 +2,8 @@
 """The namespace is unbound under an open volume: errors, nothing stale, no hang, all is there afterwards."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from qemu import VM
 
@@ -11,6 +13,15 @@ from tests.harness.volume import PAGE, Volume
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 DIRECT = "oflag=direct status=none"
 PAGES = 64
+
+
+@pytest.fixture(autouse=True)
+def _bind(vm: VM) -> Iterator[None]:
+    """Leaves the machine to the next test with its memory, whatever became of this one."""
+    yield
+    if vm.alive and vm.run("test -b /dev/pmem0", check=False).status:
+        vm.run("dmsetup remove_all --force")
+        memory.bind(vm)
 
 
 def _fails(vm: VM, command: str) -> None:

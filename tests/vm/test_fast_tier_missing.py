@@ -22,8 +22,10 @@ PUT = "dd if=/dev/urandom bs=4K count=300 oflag=direct status=none"
 def _missing(vm: VM) -> Iterator[None]:
     """Without the persistent memory."""
     memory.unbind(vm)
-    yield
-    memory.bind(vm)
+    try:
+        yield
+    finally:
+        memory.bind(vm)
 
 
 def _refused(vm: VM, command: str, *words: str) -> None:

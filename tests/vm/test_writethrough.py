@@ -52,6 +52,22 @@ def test_nothing_stays_dirty(vm: VM) -> None:
 
 
 @MACHINE
+def test_write_waits_for_its_home(vm: VM) -> None:
+    v = Volume(vm).format()
+    below = lower.below(v)
+    below.open(v, OPTIONS)
+    below.hold()
+    writer = vm.spawn(f"dd if=/dev/urandom of={v.path} bs={PAGE} count=1 {DIRECT}")
+    v.wait_for("write_fills", 1)
+    vm.run("sleep 1")
+    assert writer.poll() is None, "a write through ended before its home had it"
+    below.work()
+    assert writer.wait(20).status == 0
+    vm.run(f"dmsetup remove {v.name}")
+    below.remove()
+
+
+@MACHINE
 def test_switching_under_load(vm: VM) -> None:
     v = volume.make(vm)
     job = fio.start(vm, v.path, **fio.verify_options(4711, "24M", loops=1))
