@@ -181,7 +181,8 @@ FAULTS = (
           "\tr = tiered_homes_flush_now(&volume->homes);\n\tif (r)\n\t\treturn TIERED_REFUSE(volume, r, "
           "\"the volume cannot grow:",
           "\tr = 0;\n\tif (r)\n\t\treturn TIERED_REFUSE(volume, r, \"the volume cannot grow:",
-          "growing", _vm("disk_changes", "disk_that_takes_no_flush_lets_no_volume_grow")),
+          "growing", _vm("disk_changes", "disk_that_takes_no_flush_lets_no_volume_grow"),
+          says="{reload}"),
     # ---- a fast tier that goes, or is missing
     Fault("home-is-written-while-the-fast-tier-is-gone", "driver/io.c",
           "\tif (bio_op(bio) != REQ_OP_READ || bio->bi_opf & REQ_PREFLUSH)\n\t\treturn end_with(",
@@ -195,7 +196,7 @@ FAULTS = (
           says="no error: dd"),
     Fault("memory-is-touched-after-it-went", "driver/fast.h",
           "\t*id = dax_read_lock();\n", "\t*id = dax_read_lock();\n\treturn true;\n",
-          "18", _vm("fast_tier_gone", "unbound_under_load[randrw]"), "lost"),
+          "18", _vm("fast_tier_gone", "what_is_whole_on_the_disk_is_read_and_the_rest_is_an_error"), "lost"),
     Fault("disk-alone-is-written-unasked", "driver/target.c",
           " || (!t->fast && !t->options.nothing_dirty))\n", ")\n",
           "missing", _vm("fast_tier_missing", "table_without_fast_device"),
@@ -212,7 +213,8 @@ FAULTS = (
     # ---- limits, and what is seen of a volume
     Fault("nowait-is-not-offered", "driver/target.c",
           "\t.features = DM_TARGET_NOWAIT | DM_TARGET_SINGLETON,\n", "\t.features = DM_TARGET_SINGLETON,\n",
-          "19", _vm("data_paths", "nowait_answers_or_says_again[read]")),
+          "19", _vm("data_paths", "nowait_answers_or_says_again[read]"),
+          says="Operation not supported"),
     Fault("limits-are-the-disks", "driver/target.c",
           "\tlimits->physical_block_size = max_t(unsigned int, limits->physical_block_size, "
           "TIERED_FRAME_BYTES);\n", "",
