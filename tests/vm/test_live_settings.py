@@ -116,16 +116,33 @@ def test_volume_grows_into_its_disk(vm: VM) -> None:
 
 
 @MACHINE
-def test_refused_growth_leaves_the_volume_at_work(vm: VM) -> None:
+def test_refusal_at_the_resume_leaves_the_volume_at_work(vm: VM) -> None:
     below = lower.below(Volume(vm), 64 * SECTORS)
-    v = Volume(vm, capacity=below.path).format().open(f"--capacity {below.path}")
-    below.hold()
-    vm.run(f"dmsetup load lower --table '0 {128 * SECTORS} linear {below.disk} 0' && dmsetup resume lower")
-    memory.unbind(vm)
-    # The new length cannot be recorded.
-    refused(vm, "tierctl resize v0", "the volume 'v0' stays as large as it is")
-    assert _size_mib(v) == 64 and v.state() == "degraded"
-    vm.run(f"dd if={v.path} of=/dev/null bs=1M skip=32 count=1 iflag=direct status=none")
-    v.close()
-    memory.bind(vm)
+    with memory.healed_after(vm):
+        v = Volume(vm, capacity=below.path).format()
+        # The second superblock: the new length has to stand in both.
+        memory.spoil(v, 8, count=8)
+        v.open(f"--capacity {below.path}")
+        v.set_options("dirty_high 50")
+        below.hold()
+        table = f"0 {128 * SECTORS} linear {below.disk} 0"
+        vm.run(f"dmsetup load lower --table '{table}' && dmsetup resume lower")
+        refused(vm, "tierctl resize v0", "stays as large as it is: .*second superblock cannot be written")
+        assert _size_mib(v) == 64 and v.table().endswith("2 dirty_high 50")
+        vm.run(f"dd if=/dev/urandom of={v.path} bs=1M seek=32 count=1 oflag=direct status=none")
+        v.close()
     below.remove()
+
+
+@MACHINE
+def test_volume_whose_fast_tier_is_gone_is_not_touched(vm: VM) -> None:
+    v = volume.make(vm)
+    memory.unbind(vm)
+    for back in (False, True):
+        if back:
+            memory.bind(vm)
+        for change in ("set v0 admission=all", "set v0 writethrough=yes"):
+            refused(vm, f"tierctl {change}", "is gone, and nothing can be changed without it")
+        vm.run(f"timeout 60 dd if={v.path} of=/dev/null bs=1M skip=32 count=1 iflag=direct status=none")
+        assert v.state() == "degraded"
+    v.close()

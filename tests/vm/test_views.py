@@ -32,8 +32,8 @@ def test_top_lives_on_a_terminal(vm: VM) -> None:
     told = json.loads(vm.run("python3 /root/tests/terminal.py tierctl top v0 --interval 3600").stdout)
     assert told["status"] == 0, told
     for name, rows, columns in (("first", 24, 80), ("second", 10, 40)):
-        frame = told[name].split("\x1b[H")[-1].removesuffix("\x1b[J").split("\r\n")
-        lines = [line.removesuffix("\x1b[K") for line in frame]
+        frame = told[name].split("\x1b[H")[-1].removesuffix("\x1b[J").replace("\r", "")
+        lines = [line.removesuffix("\x1b[K") for line in frame.split("\n")]
         assert lines[0].startswith("v0  rw  300.0 MiB") and len(lines) <= rows, lines
         assert max(map(len, lines)) <= columns, lines
     assert told["first"].startswith(ENTER) and told["end"].endswith(LEAVE), told

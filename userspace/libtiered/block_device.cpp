@@ -69,21 +69,11 @@ std::vector<std::string> entries_of(const std::string& folder) {
     return names;
 }
 
-/// The device whose number stands as "major:minor" in `text`.
-std::optional<block_device> device_numbered(const std::string& text) {
-    unsigned int numbers[2]{};
-    char colon = 0;
-    std::istringstream stream(text);
-    if (!(stream >> numbers[0] >> colon >> numbers[1]) || colon != ':')
-        return std::nullopt;
-    return find_block_device(makedev(numbers[0], numbers[1]));
-}
-
 std::vector<block_device> partitions_of(const block_device& disk) {
     std::vector<block_device> partitions;
     for (const std::string& name : entries_of(disk.sysfs))
         if (const std::string folder = disk.sysfs + "/" + name; fs::exists(folder + "/partition"))
-            if (auto device = device_numbered(read_text_file(folder + "/dev").value_or("")))
+            if (auto device = find_block_device(read_text_file(folder + "/dev").value_or("")))
                 partitions.push_back(std::move(*device));
     return partitions;
 }
@@ -174,6 +164,15 @@ std::optional<block_device> find_block_device(dev_t number) {
     return device;
 }
 
+std::optional<block_device> find_block_device(const std::string& text) {
+    unsigned int numbers[2]{};
+    char colon = 0;
+    std::istringstream stream(text);
+    if (!(stream >> numbers[0] >> colon >> numbers[1]) || colon != ':')
+        return std::nullopt;
+    return find_block_device(makedev(numbers[0], numbers[1]));
+}
+
 block_device inspect_block_device(const std::string& path) {
     struct stat st {};
     if (::stat(path.c_str(), &st))
@@ -188,7 +187,7 @@ block_device inspect_block_device(const std::string& path) {
 }
 
 std::string device_path_of(const std::string& text) {
-    const auto device = device_numbered(text);
+    const auto device = find_block_device(text);
     return device ? device->dev_path() : text;
 }
 
@@ -196,7 +195,7 @@ std::vector<block_device> all_block_devices() {
     std::vector<block_device> devices;
     for (const std::string& name : entries_of("/sys/class/block"))
         if (auto device =
-                device_numbered(read_text_file("/sys/class/block/" + name + "/dev").value_or("")))
+                find_block_device(read_text_file("/sys/class/block/" + name + "/dev").value_or("")))
             devices.push_back(std::move(*device));
     return devices;
 }

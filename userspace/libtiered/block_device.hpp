@@ -36,6 +36,8 @@ block_device inspect_block_device(const std::string& path);
 
 /// The device with this number, or nothing when it is gone.
 std::optional<block_device> find_block_device(dev_t number);
+/// The same of the device that "major:minor" names.
+std::optional<block_device> find_block_device(const std::string& number_text);
 /// The device that "major:minor" names, as its path; the text itself when there is none.
 std::string device_path_of(const std::string& number_text);
 

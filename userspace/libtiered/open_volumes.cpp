@@ -7,6 +7,9 @@
 #include "error.hpp"
 #include "table.hpp"
 
+#include <filesystem>
+#include <sys/sysmacros.h>
+
 namespace tiered {
 
 namespace {
@@ -20,6 +23,15 @@ std::string volume_uuid(const dm_device& device, const open_volume& volume) {
     if (volume.status.state == TIERED_STATE_FAIL || volume.without_fast())
         return "";
     return send_dm_message(device.name, TIERED_MESSAGE_UUID);
+}
+
+/// A fast tier that went and came back is another block device with the same number: one that the
+/// volume does not hold.
+bool holds_fast_tier(const dm_device& device) {
+    const auto fast = find_block_device(parse_table(device.table).fast);
+    const auto volume = find_block_device(makedev(device.major, device.minor));
+    return fast && volume &&
+           std::filesystem::exists(fast->sysfs + "/holders/" + volume->kernel_name);
 }
 
 } // namespace
@@ -56,6 +68,15 @@ void require_fast_tier(const dm_device& device) {
             device.name);
     if (volume.status.state == TIERED_STATE_FAIL)
         fail("the volume '{0}' has failed; look at dmesg, close it and run tierctl check {0}",
+             device.name);
+}
+
+void require_reloadable(const dm_device& device) {
+    require_fast_tier(device);
+    if (!holds_fast_tier(device))
+        fail("the fast tier of the volume '{}' is gone, and nothing can be changed without it; "
+             "close "
+             "the volume, and open it when the fast tier is back",
              device.name);
 }
 

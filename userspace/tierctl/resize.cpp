@@ -44,11 +44,11 @@ void require_growth(const open_volume& volume, std::uint64_t sectors) {
             "its fast tier; shrink what is on it, tierctl detach it, shrink the disk and attach it "
             "again",
             volume.name, size_text(volume.size_bytes), size_text(sectors * sector_bytes));
-    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO)
-        fail("the volume '{}' is open {}, and growing has to be noted in its fast tier; open it "
-             "with "
-             "its fast tier and for writing",
-             volume.name, volume.without_fast() ? "without its fast tier" : "read-only");
+    if (volume.status.state == TIERED_STATE_RO)
+        fail(
+            "the volume '{}' is open read-only, and growing has to be noted in its fast tier; open "
+            "it for writing",
+            volume.name);
 }
 
 void grow(const dm_device& device, std::uint64_t sectors) {
@@ -72,6 +72,7 @@ int resize(const resize_options& options) {
         return 0;
     }
     require_growth(volume, sectors);
+    require_reloadable(device);
     grow(device, sectors);
     note_size(volume.uuid, sectors);
     fmt::print("the volume '{}' has {} now, before {}; let what is on it grow too (xfs_growfs, "

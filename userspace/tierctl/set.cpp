@@ -102,10 +102,7 @@ int set(const set_options& options) {
         show_options(before, options.json);
         return 0;
     }
-    if (before.fast == "-")
-        fail("the volume '{}' is open without its fast tier, to which its options belong; open it "
-             "with it",
-             options.name);
+    require_reloadable(device);
     const volume_table after = changed(before, options.changes);
     if (after.options != before.options)
         change(device, before, after, !options.json);

@@ -2,6 +2,7 @@
 // tierctl top: an open volume at work, on a terminal's screen or as a line an interval.
 #include "error.hpp"
 #include "heat_map.hpp"
+#include "open_volumes.hpp"
 #include "signals.hpp"
 #include "top_view.hpp"
 #include "verbs.hpp"
@@ -60,6 +61,21 @@ observation observe(const volume_sample& before, const volume_sample& after) {
     return {activity_between(before, after), ask_heat(name), ask_why(name)};
 }
 
+/// Looks again, and moves `before` on. A volume that is closed in the middle of it is not open, and
+/// nothing else that the driver may have said matters.
+observation look_again(volume_sample& before) {
+    const std::string name = before.volume.name;
+    try {
+        volume_sample after = sample_volume(name);
+        observation seen = observe(before, after);
+        before = std::move(after);
+        return seen;
+    } catch (const error&) {
+        require_open(name);
+        throw;
+    }
+}
+
 bool ends(int signal) {
     return signal != 0 && signal != SIGWINCH;
 }
@@ -89,10 +105,8 @@ void follow(const top_options& options, const signal_watch& watch, volume_sample
     for (std::uint64_t done = 0; !options.count || done < options.count; done++) {
         if (!wait_interval(watch, options.interval_s, [&] { show(shown); }))
             return;
-        volume_sample after = sample_volume(options.name);
-        shown = observe(before, after);
+        shown = look_again(before);
         show(shown);
-        before = std::move(after);
     }
 }
 
