@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Storage in memory that can lose power after any write, and lose sectors: until they are written, or
-// for good.
+// Storage in memory that can lose power after any write, and lose sectors: until they are written,
+// or for good.
 #pragma once
 
 #include "error.hpp"
