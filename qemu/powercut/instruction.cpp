@@ -3,6 +3,8 @@
 // every register.
 #include "instruction.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <initializer_list>
 
@@ -349,6 +351,16 @@ private:
 
 instruction decode(std::span<const std::uint8_t> bytes) {
     return decoder(bytes).run();
+}
+
+bool is_mark(std::span<const std::uint8_t> bytes) {
+    constexpr std::array<std::uint8_t, 4> nop{0x0f, 0x1f, 0x84, 0x00};
+    std::uint32_t operand = 0;
+    if (bytes.size() != nop.size() + sizeof(operand) ||
+        !std::ranges::equal(bytes.first(nop.size()), nop))
+        return false;
+    std::memcpy(&operand, &bytes[nop.size()], sizeof(operand));
+    return (operand & 0xffff0000) == mark_magic;
 }
 
 std::uint16_t registers_of(const address_form& address) {

@@ -54,6 +54,9 @@ enum mark_operation : std::uint32_t {
 
 instruction decode(std::span<const std::uint8_t> bytes);
 
+/// Whether the bytes of one instruction are those of a mark: `decode` in brief.
+bool is_mark(std::span<const std::uint8_t> bytes);
+
 /// General registers that an address needs, a bit for each.
 std::uint16_t registers_of(const address_form& address);
 

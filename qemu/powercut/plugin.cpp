@@ -116,6 +116,7 @@ private:
     enum class phase { idle, arming, armed, done };
 
     void check_machine() const;
+    static bool speaks(const qemu_plugin_tb* tb);
     void read_block(const qemu_plugin_tb* tb);
     void watch(qemu_plugin_insn* one, std::size_t at);
     void watch_place(qemu_plugin_insn* one, std::size_t at);
@@ -235,19 +236,35 @@ void plugin::finish() {
         throw refusal("log=" + options_.log + " cannot be written: see to space on that disk");
 }
 
+using instruction_buffer = std::array<std::uint8_t, instruction_bytes_max>;
+
+/// An instruction's bytes, in `buffer` where QEMU copies them.
+std::span<const std::uint8_t> bytes_of(const qemu_plugin_insn* one, instruction_buffer& buffer) {
+    const std::size_t size = std::min(qemu_plugin_insn_size(one), buffer.size());
+#if POWERCUT_API < 3
+    (void)buffer;
+    return {static_cast<const std::uint8_t*>(qemu_plugin_insn_data(one)), size};
+#else
+    return {buffer.data(), qemu_plugin_insn_data(one, buffer.data(), size)};
+#endif
+}
+
+/// Whether there is a mark in the block: all that matters before arming, and told quickly.
+bool plugin::speaks(const qemu_plugin_tb* tb) {
+    instruction_buffer buffer;
+    const std::size_t count = qemu_plugin_tb_n_insns(tb);
+    for (std::size_t at = 0; at < count; at++)
+        if (is_mark(bytes_of(qemu_plugin_tb_get_insn(tb, at), buffer)))
+            return true;
+    return false;
+}
+
 void plugin::read_block(const qemu_plugin_tb* tb) {
     const std::size_t count = qemu_plugin_tb_n_insns(tb);
     block_.clear();
     for (std::size_t at = 0; at < count; at++) {
-        const qemu_plugin_insn* one = qemu_plugin_tb_get_insn(tb, at);
-        const std::size_t size = std::min(qemu_plugin_insn_size(one), instruction_bytes_max);
-#if POWERCUT_API < 3
-        const auto* bytes = static_cast<const std::uint8_t*>(qemu_plugin_insn_data(one));
-        block_.push_back(decode({bytes, size}));
-#else
-        std::array<std::uint8_t, instruction_bytes_max> bytes{};
-        block_.push_back(decode({bytes.data(), qemu_plugin_insn_data(one, bytes.data(), size)}));
-#endif
+        instruction_buffer buffer;
+        block_.push_back(decode(bytes_of(qemu_plugin_tb_get_insn(tb, at), buffer)));
     }
 }
 
@@ -259,6 +276,8 @@ void plugin::translate(qemu_plugin_tb* tb) {
         qemu_plugin_reset(id_, reset_callback);
         return;
     }
+    if (phase_ != phase::armed && !speaks(tb))
+        return;
     read_block(tb);
     for (std::size_t at = 0; at < block_.size(); at++)
         watch(qemu_plugin_tb_get_insn(tb, at), at);
