@@ -545,14 +545,12 @@ static void ask(struct tiered_volume *volume, const struct bio *bio, struct tier
  */
 static void begin_choice(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice)
 {
-	struct part part = part_at(&bio->bi_iter);
-
 	choice->asked = false;
 	choice->take = TIERED_TAKE_RESIDENT;
 	if (!volume->thrift.policy)
 		return;
 	choice->take = TIERED_TAKE_DIRTY;
-	if (part.bytes < bio->bi_iter.bi_size && part.page < tiered_pages(volume))
+	if (bio->bi_iter.bi_size > TIERED_FRAME_BYTES)
 		ask(volume, bio, choice);
 }
 
@@ -616,7 +614,7 @@ again:
 		if (volume->thrift.policy && choice.asked)
 			tiered_thrift_written(volume, bio, bytes, false);
 		else if (volume->thrift.policy)
-			tiered_thrift_rewrote(volume, bio);
+			tiered_thrift_rewrote(volume, bio, bytes);
 		keep_first(bio, bytes);
 		trace_request(volume, bio, bytes, TIERED_DECIDED_WRITE_FAST);
 		tiered_reclaim_poke(volume);

@@ -65,6 +65,14 @@ static void describe(const struct tiered_policy *policy, const struct bio *bio, 
 	io->fast_ns = ((u64)bytes * costs->fast_page_ns >> TIERED_FRAME_SHIFT) + costs->fast_ns;
 }
 
+/* Pages that the first @bytes of @bio touch. */
+static u32 pages_in(const struct bio *bio, u32 bytes)
+{
+	u32 within = bio->bi_iter.bi_sector % TIERED_SECTORS_PER_PAGE * TIERED_SECTOR_BYTES;
+
+	return DIV_ROUND_UP(within + bytes, TIERED_FRAME_BYTES);
+}
+
 static void poke(struct tiered_volume *volume)
 {
 	if (READ_ONCE(volume->started))
@@ -125,14 +133,14 @@ void tiered_thrift_read_hit(struct tiered_volume *volume, const struct bio *bio,
 		any_hit(volume, bio, bytes, pages, 0);
 }
 
-void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio)
+void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio, u32 bytes)
 {
 	const u32 flags = TIERED_POLICY_IO_WRITE | TIERED_POLICY_IO_REWRITES;
 
 	if (likely(is_page(bio)))
 		page_hit(volume, bio, flags);
 	else
-		any_hit(volume, bio, bio->bi_iter.bi_size, 1, flags);
+		any_hit(volume, bio, bytes, pages_in(bio, bytes), flags);
 }
 
 /* Tells of pages that are not resident, region by region. */
@@ -355,13 +363,6 @@ static bool write_continues(struct tiered_volume *volume, struct tiered_thrift_c
 	return sector == cpu->next_sector && !flushed;
 }
 
-static u32 pages_of(const struct bio *bio)
-{
-	u32 within = bio->bi_iter.bi_sector % TIERED_SECTORS_PER_PAGE * TIERED_SECTOR_BYTES;
-
-	return DIV_ROUND_UP(within + bio->bi_iter.bi_size, TIERED_FRAME_BYTES);
-}
-
 void tiered_thrift_write(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice)
 {
 	struct tiered_policy *policy = volume->thrift.policy;
@@ -374,7 +375,7 @@ void tiered_thrift_write(struct tiered_volume *volume, const struct bio *bio, st
 		choice->take = cpu->rest_take;
 		choice->flags = cpu->rest_flags;
 	} else {
-		describe(policy, bio, bio->bi_iter.bi_size, pages_of(bio),
+		describe(policy, bio, bio->bi_iter.bi_size, pages_in(bio, bio->bi_iter.bi_size),
 			 write_continues(volume, cpu, bio->bi_iter.bi_sector), &io);
 		tiered_policy_request(policy, &cpu->policy, &io);
 		tiered_policy_wrote(&cpu->policy, bio->bi_iter.bi_size);

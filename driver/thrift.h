@@ -74,8 +74,8 @@ void tiered_thrift_read_miss(struct tiered_volume *volume, const struct bio *bio
 /* A page that was paid for is not filled. */
 void tiered_thrift_give_back(struct tiered_volume *volume, const struct tiered_choice *choice, u32 pages);
 
-/* A write of a part of one page went to its frame, which was dirty already: nothing had to be decided. */
-void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio);
+/* The first @bytes of a small write went to frames whose pages were dirty already: nothing had to be decided. */
+void tiered_thrift_rewrote(struct tiered_volume *volume, const struct bio *bio, u32 bytes);
 /* A write comes in: sets @choice->take. */
 void tiered_thrift_write(struct tiered_volume *volume, const struct bio *bio, struct tiered_choice *choice);
 /* Its first @bytes went to frames, or home. */

@@ -27,9 +27,9 @@ def test_mixed_sizes_verify(vm: VM, rng: random.Random, settings: Settings, admi
         if not settings.soak or time.monotonic() - began > SOAK_SECONDS:
             break
     counters = v.counters()
-    assert all(
-        counters[name] > 0 for name in ("write_fills", "write_bypass", "evictions", "writeback_bytes")
-    ), counters
+    # Thrift takes too little that is dirty for write-back to begin.
+    busy = ["write_fills", "write_bypass", "evictions"] + ["writeback_bytes"] * (admission == "small")
+    assert all(counters[name] > 0 for name in busy), counters
     v.close()
     v.check()
     v.open()
