@@ -24,6 +24,12 @@ static u32 value_of(const struct tiered_policy *policy, u32 row, const struct ti
 	return use->value_ns < writeback ? use->value_ns : writeback;
 }
 
+/* A stream that passes over a page which is used otherwise tells nothing new of it. */
+static u32 row_flags(u32 row, u32 flags)
+{
+	return row < PAGE_ROWS && !(row & ROW_STREAM) ? flags & ~TIERED_POLICY_IO_STREAM : flags;
+}
+
 /* A resident page was used. */
 static void use_frame(struct tiered_policy *policy, u32 frame, const struct tiered_policy_event *use)
 {
@@ -37,7 +43,7 @@ static void use_frame(struct tiered_policy *policy, u32 frame, const struct tier
 	else if (use->flags & TIERED_POLICY_IO_REWRITES)
 		policy->rewritten[row] += TIERED_FORECAST_ONE;
 	f->heat = heat;
-	f->row = page_row(heat, region_of_row(row), use->flags);
+	f->row = page_row(heat, region_of_row(row), row_flags(row, use->flags));
 	f->used_at = use->used_at;
 }
 

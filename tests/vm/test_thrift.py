@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`admission thrifty`: the policy core decides in the module, as it does in the simulator.
 
-That the data are right whatever it decides is for test_verify and the rest of the suite; here it is whether it decides well,
-and what it costs.
+That the data are right whatever it decides is for test_verify and the rest of the suite; here it is whether
+it decides well. What it costs is in test_speed.
 """
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def _iolog(trace: list[tuple[str, int, int]], path: str) -> str:
 
 
 def _simulated(vm: VM, log: str, frames: int) -> dict[str, Any]:
-    said = vm.run(f"tierctl sim --trace {log} --fast {frames * PAGE} --device tssd --policy ours --json", timeout=60)
+    options = f"--fast {frames * PAGE} --device tssd --policy ours --json"
+    said = vm.run(f"tierctl sim --trace {log} {options}", timeout=60)
     result: dict[str, Any] = json.loads(said.stdout)
     return result
 

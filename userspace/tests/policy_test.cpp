@@ -112,6 +112,74 @@ TEST(Policy, NeedsNoMoreThanTwelveBytesAFrameOrGhost) {
     EXPECT_LE(sizeof(tiered_policy_ghost), 12u);
 }
 
+/// A policy whose frames all hold a page that was read once; frame n holds page n.
+class full {
+public:
+    static constexpr u32 frames = 64;
+
+    full() : memory(tiered_policy_bytes(frames) / 8 + 1) {
+        const tiered_policy_costs costs{100'000, 8192, 2000, 683};
+        tiered_policy_init(&core, memory.data(), frames, &costs);
+        for (u32 frame = 0; frame < frames; frame++) {
+            const tiered_policy_offer offer{frame, tiered_policy_row_once(0),
+                                            TIERED_POLICY_HEAT_ONCE, 0};
+            tiered_policy_place(&core, frame, &offer);
+        }
+    }
+
+    void hit(u32 page, u32 flags) {
+        tiered_policy_cpu* const cpus[] = {&cpu};
+        const tiered_policy_index index{[](void*, u64 at) { return static_cast<u32>(at); },
+                                        nullptr};
+        tiered_policy_page_hit(&core, &cpu, page, flags, flags & TIERED_POLICY_IO_STREAM);
+        tiered_policy_work(&core, cpus, 1, &index);
+    }
+
+    tiered_policy core{};
+
+private:
+    std::vector<std::uint64_t> memory;
+    tiered_policy_cpu cpu{};
+};
+
+TEST(Policy, NamesOnlyVictimsThatMayGo) {
+    full policy;
+    const auto none = [](void*, u32) { return false; };
+    const auto fifth = [](void*, u32 frame) { return frame == 5; };
+    u32 named = 0;
+    for (int i = 0; i < 200; i++) {
+        EXPECT_EQ(TIERED_POLICY_NEW, tiered_policy_victim(&policy.core, none, nullptr));
+        const u32 victim = tiered_policy_victim(&policy.core, fifth, nullptr);
+        named += victim == 5;
+        EXPECT_TRUE(victim == 5 || victim == TIERED_POLICY_NEW) << victim;
+    }
+    EXPECT_GT(named, 0u);
+}
+
+TEST(Policy, NamesNoFrameThatIsEmpty) {
+    full policy;
+    for (u32 frame = 0; frame < full::frames; frame++)
+        tiered_policy_gone(&policy.core, frame);
+    for (int i = 0; i < 100; i++)
+        EXPECT_EQ(TIERED_POLICY_NEW, tiered_policy_victim(&policy.core, nullptr, nullptr));
+}
+
+TEST(Policy, AStreamThatPassesOverPagesMakesThemNoPartOfIt) {
+    full policy;
+    policy.hit(3, TIERED_POLICY_IO_STREAM);
+    EXPECT_EQ(policy.core.frame[3].row % 2, 0) << "the page is held for one of a stream";
+    EXPECT_GT(policy.core.frame[3].heat, TIERED_POLICY_HEAT_ONCE);
+}
+
+TEST(Policy, OtherCostsChangeNothingThatCanBeSpent) {
+    full policy;
+    tiered_policy_inherit(&policy.core, 10);
+    EXPECT_EQ(0, tiered_policy_balance(&policy.core));
+    const tiered_policy_costs slow{8'000'000, 27'000, 2000, 683};
+    tiered_policy_set_costs(&policy.core, &slow);
+    EXPECT_EQ(0, tiered_policy_balance(&policy.core));
+}
+
 /// A source that makes as many requests as asked, each by a function of a random generator.
 class hostile : public request_source {
 public:
