@@ -136,7 +136,7 @@ def test_only_the_guest_with_systemd_has_systemd() -> None:
     assert agent.packages(KNOWN) == KNOWN.guest
     assert set(KNOWN.guest) < set(systemd.packages(KNOWN))
     assert "usr/lib/systemd" in agent.dropped and "usr/lib/systemd" not in systemd.dropped
-    assert len({variant.suffix for variant in VARIANTS.values()}) == len(VARIANTS), "each has a place of its own"
+    assert len({variant.suffix for variant in VARIANTS.values()}) == len(VARIANTS), "each has its own place"
 
 
 def test_testbed_builds_where_it_is_told_to(tmp_path: Path) -> None:
