@@ -70,7 +70,7 @@ public:
     }
 
     const tiered::page_index& index() const { return index_; }
-    /// A frame whose word no crash leaves.
+    /// The first frame whose word no crash leaves.
     std::optional<std::uint32_t> impossible() const { return impossible_; }
 
 private:
@@ -90,9 +90,10 @@ private:
     }
     static void found(void* context, std::uint32_t frame, tiered_found what, const tiered_claim*,
                       std::uint32_t) {
-        if (what == TIERED_FOUND_DAMAGED || what == TIERED_FOUND_UNKNOWN ||
-            what == TIERED_FOUND_CONFLICT)
-            static_cast<loaded*>(context)->impossible_ = frame;
+        auto& impossible = static_cast<loaded*>(context)->impossible_;
+        if (!impossible && (what == TIERED_FOUND_DAMAGED || what == TIERED_FOUND_UNKNOWN ||
+                            what == TIERED_FOUND_CONFLICT))
+            impossible = frame;
     }
 
     tiered_words view_;
