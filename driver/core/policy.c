@@ -8,6 +8,7 @@
 
 #define GHOSTS_PER_FRAME 2
 #define FRAMES_PER_REGION 8
+#define REGIONS_MIN 256
 /* One page in so many gets a frame whatever is expected of it, or nothing would be learned of its kind. */
 #define EXPLORED 16
 
@@ -20,22 +21,27 @@ static u32 ceil_log2(u64 n)
 	return bits;
 }
 
-static u32 ghost_bits_for(u32 frames)
+static u32 whole_sets(u32 entries)
 {
-	return ceil_log2((u64)GHOSTS_PER_FRAME * frames + WAYS);
+	return (entries + WAYS - 1) / WAYS * WAYS;
 }
 
-static u32 region_bits_for(u32 frames)
+static u32 ghosts_for(u32 frames)
 {
-	u32 bits = ceil_log2(frames / FRAMES_PER_REGION + 1);
+	return whole_sets(frames * GHOSTS_PER_FRAME + WAYS);
+}
 
-	return bits < 8 ? 8 : bits;
+static u32 regions_for(u32 frames)
+{
+	u32 regions = whole_sets(frames / FRAMES_PER_REGION);
+
+	return regions < REGIONS_MIN ? REGIONS_MIN : regions;
 }
 
 size_t tiered_policy_bytes(u32 frames)
 {
-	return tiered_forecast_bytes(ROWS, PARENTS) + (sizeof(struct tiered_policy_region) << region_bits_for(frames)) +
-	       (sizeof(struct tiered_policy_ghost) << ghost_bits_for(frames)) +
+	return tiered_forecast_bytes(ROWS, PARENTS) + regions_for(frames) * sizeof(struct tiered_policy_region) +
+	       ghosts_for(frames) * sizeof(struct tiered_policy_ghost) +
 	       (size_t)frames * sizeof(struct tiered_policy_frame);
 }
 
@@ -54,8 +60,8 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 
 	memset(policy, 0, sizeof(*policy));
 	policy->frames = frames;
-	policy->ghost_bits = ghost_bits_for(frames);
-	policy->region_bits = region_bits_for(frames);
+	policy->ghosts = ghosts_for(frames);
+	policy->regions = regions_for(frames);
 	policy->half_life_bits = ceil_log2((u64)HALF_LIFE * frames);
 	tiered_policy_set_costs(policy, costs);
 	policy->random = 0x9e3779b97f4a7c15ull;
@@ -68,9 +74,9 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 	tiered_forecast_init(&policy->forecast, place, frames, ROWS, PARENTS, policy->parent_of);
 	place += tiered_forecast_bytes(ROWS, PARENTS);
 	policy->region = (void *)place;
-	place += sizeof(struct tiered_policy_region) << policy->region_bits;
+	place += policy->regions * sizeof(struct tiered_policy_region);
 	policy->ghost = (void *)place;
-	place += sizeof(struct tiered_policy_ghost) << policy->ghost_bits;
+	place += policy->ghosts * sizeof(struct tiered_policy_ghost);
 	policy->frame = (void *)place;
 }
 
@@ -78,36 +84,52 @@ void tiered_policy_init(struct tiered_policy *policy, void *memory, u32 frames, 
 
 static struct tiered_policy_ghost *ghost_set(const struct tiered_policy *policy, u64 hash)
 {
-	return &policy->ghost[hash >> (64 - policy->ghost_bits) & ~(u64)(WAYS - 1)];
+	return &policy->ghost[set_of(hash, policy->ghosts)];
 }
 
-struct tiered_policy_ghost *tiered_policy_find_ghost(const struct tiered_policy *policy, u64 page)
+/* Never 0. */
+static u32 tag_of(u64 hash)
+{
+	return ((u32)hash & ~GHOST_ROW_MASK) | (GHOST_ROW_MASK + 1);
+}
+
+static u32 tag_of_ghost(const struct tiered_policy_ghost *ghost)
+{
+	return ghost->tag_and_row & ~GHOST_ROW_MASK;
+}
+
+static struct tiered_policy_ghost *find_ghost(const struct tiered_policy *policy, u64 page)
 {
 	u64 hash = mix(page);
 	struct tiered_policy_ghost *set = ghost_set(policy, hash);
 	u32 way;
 
 	for (way = 0; way < WAYS; way++)
-		if (set[way].tag == ((u32)hash | 1))
+		if (tag_of_ghost(&set[way]) == tag_of(hash))
 			return &set[way];
 	return NULL;
 }
 
-void tiered_policy_remember(struct tiered_policy *policy, u64 page, u32 used_at, u16 heat, u16 row)
+void tiered_policy_remember(struct tiered_policy *policy, u64 page, u32 used_at, u16 row)
 {
 	u64 hash = mix(page);
 	struct tiered_policy_ghost *set = ghost_set(policy, hash), *oldest = set;
 	u32 way;
 
 	for (way = 0; way < WAYS; way++) {
-		if (!set[way].tag || set[way].tag == ((u32)hash | 1)) {
+		if (!set[way].tag_and_row || tag_of_ghost(&set[way]) == tag_of(hash)) {
 			oldest = &set[way];
 			break;
 		}
 		if (policy->now - set[way].used_at > policy->now - oldest->used_at)
 			oldest = &set[way];
 	}
-	*oldest = (struct tiered_policy_ghost){ (u32)hash | 1, used_at, heat, row };
+	*oldest = (struct tiered_policy_ghost){ tag_of(hash) | row, used_at };
+}
+
+static u32 heat_of_ghost(const struct tiered_policy_ghost *ghost)
+{
+	return row_of_ghost(ghost) < PAGE_ROWS ? heat_of_level(row_of_ghost(ghost) / 32) : 0;
 }
 
 /* What a neighbour promises stands in the place of its heat until it is used. */
@@ -127,7 +149,7 @@ static void note_ghost(const struct tiered_policy *policy, struct tiered_policy_
 		return;
 	event->value_ns = io->value_ns;
 	event->pages = io->pages;
-	event->row = ghost->row;
+	event->row = row_of_ghost(ghost);
 	event->age = tiered_age(policy->now - ghost->used_at);
 	event->flags = EVENT_GHOST | io->flags;
 	__atomic_store_n(&cpu->head, cpu->head + 1, __ATOMIC_RELEASE);
@@ -136,7 +158,7 @@ static void note_ghost(const struct tiered_policy *policy, struct tiered_policy_
 void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 page,
 			    const struct tiered_policy_io *io, struct tiered_policy_offer *offer)
 {
-	struct tiered_policy_ghost *ghost = tiered_policy_find_ghost(policy, page);
+	struct tiered_policy_ghost *ghost = find_ghost(policy, page);
 	const struct tiered_policy_region *region = tiered_policy_find_region(policy, page);
 	u32 heat = 0;
 
@@ -144,8 +166,8 @@ void tiered_policy_consider(struct tiered_policy *policy, struct tiered_policy_c
 		u32 ticks = policy->now - ghost->used_at;
 
 		note_ghost(policy, cpu, ghost, io);
-		heat = decayed(policy, ghost->heat, ticks);
-		ghost->tag = 0;
+		heat = decayed(policy, heat_of_ghost(ghost), ticks);
+		ghost->tag_and_row = 0;
 	}
 	offer->page = page;
 	offer->heat = heated(heat);
@@ -157,7 +179,7 @@ bool tiered_policy_wants(struct tiered_policy *policy, const struct tiered_polic
 {
 	if (offer->profit_ns > cost_ns || one_in(policy, offer->page, EXPLORED))
 		return true;
-	tiered_policy_remember(policy, offer->page, policy->now, offer->heat, offer->row);
+	tiered_policy_remember(policy, offer->page, policy->now, offer->row);
 	return false;
 }
 

@@ -82,12 +82,10 @@ struct tiered_policy_frame {
 	u16 row;     /* of the forecast */
 };
 
-/* And of one that is not. */
+/* And of one that is not. Its heat is what its row says, which is within a fifth. */
 struct tiered_policy_ghost {
-	u32 tag; /* 0: empty */
+	u32 tag_and_row; /* 22 bits of the page's hash and 10 of its row; 0: empty */
 	u32 used_at;
-	u16 heat;
-	u16 row;
 };
 
 /* Of 64 pages around misses. Masks have a bit a page. */
@@ -171,8 +169,8 @@ struct tiered_policy {
 	/* Read by everybody, changed rarely. */
 	u32 now;
 	u32 frames;
-	u32 ghost_bits;
-	u32 region_bits;
+	u32 ghosts;  /* multiples of a set */
+	u32 regions;
 	u32 half_life_bits;
 	u32 price; /* in the unit of worth */
 	struct tiered_policy_costs costs;
@@ -209,7 +207,7 @@ struct tiered_policy {
 	} candidate[TIERED_POLICY_CANDIDATES];
 };
 
-/* The memory that tiered_policy_init() wants: 40 to 70 bytes a frame (tables are powers of two), and 0.6 MB. */
+/* The memory that tiered_policy_init() wants: 30 bytes a frame, and 0.6 MB. */
 size_t tiered_policy_bytes(u32 frames);
 
 /* @memory is zeroed and aligned for u64. */

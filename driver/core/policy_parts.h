@@ -93,6 +93,16 @@ static inline u32 region_level(u32 heat)
 	return octave < 6 ? 0 : octave < 13 ? octave - 6 : 7;
 }
 
+/* The middle of what heat_level() takes for a level. */
+static inline u32 heat_of_level(u32 level)
+{
+	u32 octave = 8 + (level - 1) / 2;
+
+	if (!level)
+		return TIERED_POLICY_HEAT_ONCE;
+	return (1u << octave) + (1u << octave >> 2) + (level % 2 ? 0 : 1u << octave >> 1);
+}
+
 static inline u16 page_row(u32 heat, u32 region, u32 flags)
 {
 	return heat_level(heat) * 32 + region * 4 + (flags & TIERED_POLICY_IO_WRITE ? ROW_WRITE : 0) +
@@ -119,9 +129,21 @@ static inline u32 width_of_row(u32 row)
 	return (row - PAGE_ROWS) % BESIDES / 2;
 }
 
+/* The first of the set that @hash has among @entries; its upper half decides, its lower half is for tags. */
+static inline u32 set_of(u64 hash, u32 entries)
+{
+	return ((hash >> 32) * (entries / WAYS) >> 32) * WAYS;
+}
+
 /* Ghosts (policy.c). */
-struct tiered_policy_ghost *tiered_policy_find_ghost(const struct tiered_policy *policy, u64 page);
-void tiered_policy_remember(struct tiered_policy *policy, u64 page, u32 used_at, u16 heat, u16 row);
+#define GHOST_ROW_MASK 0x3ffu
+
+static inline u32 row_of_ghost(const struct tiered_policy_ghost *ghost)
+{
+	return ghost->tag_and_row & GHOST_ROW_MASK;
+}
+
+void tiered_policy_remember(struct tiered_policy *policy, u64 page, u32 used_at, u16 row);
 
 /* Regions and trials (policy_regions.c). */
 struct tiered_policy_region *tiered_policy_find_region(const struct tiered_policy *policy, u64 page);

@@ -15,7 +15,7 @@ static const u32 widths[TIERED_POLICY_WIDTHS] = { 4, 16, 64 };
 
 static struct tiered_policy_region *region_set(const struct tiered_policy *policy, u64 hash)
 {
-	return &policy->region[hash >> (64 - policy->region_bits) & ~(u64)(WAYS - 1)];
+	return &policy->region[set_of(hash, policy->regions)];
 }
 
 struct tiered_policy_region *tiered_policy_find_region(const struct tiered_policy *policy, u64 page)
@@ -254,8 +254,8 @@ void tiered_policy_leave_out_resident(struct tiered_policy *policy, u64 page, co
 
 void tiered_policy_sample_region(struct tiered_policy *policy)
 {
-	const struct tiered_policy_region *region = &policy->region[draw(policy) >> (64 - policy->region_bits)];
-	u64 weight = ((u64)TIERED_FORECAST_ONE << policy->region_bits) / policy->frames;
+	const struct tiered_policy_region *region = &policy->region[draw_below(policy, policy->regions)];
+	u64 weight = (u64)TIERED_FORECAST_ONE * policy->regions / policy->frames;
 	u32 age = tiered_age(policy->now - region->tried_at), beside;
 
 	if (!region->tried_at || !is_watched(region->tag))

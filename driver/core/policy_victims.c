@@ -90,7 +90,7 @@ void tiered_policy_written_around(struct tiered_policy *policy, u32 frame, u64 p
 {
 	const struct tiered_policy_frame *f = &policy->frame[frame];
 
-	tiered_policy_remember(policy, page, f->used_at, f->row < PAGE_ROWS ? f->heat : 0, f->row);
+	tiered_policy_remember(policy, page, f->used_at, f->row);
 }
 
 void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page)
@@ -99,6 +99,6 @@ void tiered_policy_evicted(struct tiered_policy *policy, u32 frame, u64 page)
 
 	if (f->row >= PAGE_ROWS)
 		tiered_policy_account_neighbour(policy, f, policy->now - f->used_at, 0);
-	tiered_policy_remember(policy, page, f->used_at, f->row < PAGE_ROWS ? f->heat : 0, f->row);
+	tiered_policy_remember(policy, page, f->used_at, f->row);
 	f->used_at = 0;
 }

@@ -104,14 +104,15 @@ static void sample_frame(struct tiered_policy *policy)
 	policy->cheapest = TIERED_U32_MOST;
 }
 
-/* There are more ghosts than frames: each that is sampled stands for several. */
+/* There is another number of ghosts than of frames: each that is sampled stands for so many. */
 static void sample_ghost(struct tiered_policy *policy)
 {
-	const struct tiered_policy_ghost *ghost = &policy->ghost[draw(policy) >> (64 - policy->ghost_bits)];
-	u32 weight = ((u64)TIERED_FORECAST_ONE << policy->ghost_bits) / policy->frames;
+	const struct tiered_policy_ghost *ghost = &policy->ghost[draw_below(policy, policy->ghosts)];
+	u32 weight = (u64)TIERED_FORECAST_ONE * policy->ghosts / policy->frames;
 
-	if (ghost->tag)
-		tiered_forecast_exposed(&policy->forecast, ghost->row, tiered_age(policy->now - ghost->used_at), weight);
+	if (ghost->tag_and_row)
+		tiered_forecast_exposed(&policy->forecast, row_of_ghost(ghost), tiered_age(policy->now - ghost->used_at),
+					weight);
 }
 
 static void fade(struct tiered_policy *policy)
