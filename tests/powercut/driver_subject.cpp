@@ -29,6 +29,7 @@ public:
     void write(std::uint64_t, std::span<const std::byte>) override {
         tiered::fail("an image is not written");
     }
+    std::uint64_t write_bytes() const override { return 512; }
     void sync() override {}
 
 private:
