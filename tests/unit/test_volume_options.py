@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The options that tierctl explains are those that the driver reads, with the driver's defaults and limits."""
+"""The options that tierctl explains are those that the driver reads, with its defaults and limits."""
 from __future__ import annotations
 
 import re
