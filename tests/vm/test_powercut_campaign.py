@@ -28,7 +28,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "BUILD", tmp_path)
 
 
-@pytest.mark.limit(120)
+@pytest.mark.limit(200)
 def test_the_driver_holds(settings: Settings) -> None:
     run = Run(settings.kernel, 2, settings.seed, OPERATIONS, fill=False)
     symbols = campaign.record(run)
