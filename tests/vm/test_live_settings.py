@@ -75,7 +75,7 @@ def test_interrupted_change_leaves_the_old_options(vm: VM) -> None:
     under_way = f"awk '{{exit $9 == 0}}' /sys/dev/block/$(stat -L -c %Hr:%Lr {v.path})/stat"
     vm.run(f"until {under_way}; do sleep 0.1; done")
     change = vm.spawn("exec tierctl set v0 admission=none")
-    vm.run("until dmsetup table --inactive v0 | grep -q none; do sleep 0.1; done")
+    vm.run("until grep -q dm_suspend /proc/$(pgrep -x tierctl)/stack; do sleep 0.1; done")
     change.signal(signal.SIGINT)
     assert change.wait(60).status != 0
     below.work()
