@@ -262,7 +262,6 @@ def test_read_only(vm: VM) -> None:
     for command in (f"dd if=/dev/zero of={v.path} bs=4K count=1 oflag=direct", f"blkdiscard -f {v.path}"):
         result = vm.run(command, check=False)
         assert "nput/output error" in result.stderr, f"was allowed: {command}: {result}"
-    assert v.sha256() == before
     vm.run("dmsetup remove v0")
     v.open()
     assert v.sha256() == before
