@@ -16,7 +16,7 @@ dm_device require_open(const std::string& name);
 void require_fast_tier(const dm_device& device);
 
 /// Throws a sentence when the table of the open volume must not be loaded anew: where its fast tier
-/// is gone or alone missing, the driver would refuse any table, and hold back all I/O for good.
+/// is gone or missing, the driver would refuse any table, and hold back all I/O for good.
 void require_reloadable(const dm_device& device);
 
 } // namespace tiered
