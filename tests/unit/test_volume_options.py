@@ -35,6 +35,13 @@ def test_defaults_and_limits_are_the_drivers() -> None:
     }
 
 
+def test_every_admission_of_the_driver_is_offered() -> None:
+    source = (CHECKOUT / "driver/core/admission.c").read_text(encoding="utf-8")
+    known = re.findall(r'\[TIERED_ADMIT_\w+\] = "(\w+)"', source)
+    shown = re.search(r"admissions\{(.*?)\}", TIERCTL)
+    assert shown and re.findall(r'"(\w+)"', shown[1]) == known
+
+
 def test_driver_reads_every_option_that_is_shown() -> None:
     names = re.findall(r'volume_option\{\s*"(\w+)"', TIERCTL)
     assert len(names) >= 5

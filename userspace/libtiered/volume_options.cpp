@@ -13,12 +13,14 @@ namespace tiered {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> admissions{"small", "all", "none"};
+constexpr std::array<std::string_view, 4> admissions{"small", "all", "none", "thrifty"};
 
 constexpr std::array options{
-    volume_option{"admission", volume_option::kind::word,
-                  "what becomes resident: small requests that are not part of a stream, all, none",
-                  "small, all or none", "small"},
+    volume_option{
+        "admission", volume_option::kind::word,
+        "what becomes resident: small requests outside streams, all, none, or what pays by "
+        "forecast",
+        "small, all, none or thrifty", "small"},
     volume_option{"dirty_high", volume_option::kind::number,
                   "write-back begins when more of the frames are dirty", "1 to 95 percent", "60", 1,
                   95},
