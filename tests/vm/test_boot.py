@@ -174,7 +174,7 @@ ROOT_FOLDERS = "bin sbin etc dev proc sys run tmp root usr/bin"
 def _make_root(vm: VM, volume: Volume) -> None:
     """A root file system whose first process is the agent; most of it is in the fast tier alone."""
     vm.run(f"mkfs.ext4 -q {volume.path} && mount {volume.path} /mnt && cd /mnt && mkdir -p {ROOT_FOLDERS}")
-    vm.run("cd /mnt && cp /bin/busybox bin/sh && cp /sbin/tiered-agent sbin/init && umount /mnt")
+    vm.run("cp /bin/busybox /mnt/bin/sh && cp /sbin/tiered-agent /mnt/sbin/init && umount /mnt")
     assert volume.counters()["frames_dirty"] > 0
     volume.close()
 
