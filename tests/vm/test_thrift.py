@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`admission thrifty`: the policy core decides in the module, as it does in the simulator.
+"""`admission thrifty`: the policy core decides in the module.
 
 That the data are right whatever it decides is for test_verify and the rest of the suite; here it is whether
 it decides well. What it costs is in test_speed.
 """
 from __future__ import annotations
 
-import json
-import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,55 +72,3 @@ def test_what_comes_once_is_not_filled(vm: VM) -> None:
     assert hits + misses == VOLUME_MIB * MIB // PAGE
     assert fills <= frames + 1.5 * explored
     v.close()
-
-
-def _trace(rng: random.Random, requests: int) -> list[tuple[str, int, int]]:
-    """A skewed set with a scan in it and writes of one to four pages."""
-    pages = VOLUME_MIB * MIB // PAGE
-    trace = []
-    scan = 0
-    for i in range(requests):
-        if i % 4 == 3:
-            scan = (scan + 8) % (pages - 8)
-            trace.append(("read", scan * PAGE, 8 * PAGE))
-            continue
-        page = int(pages * rng.random() ** 6) * 7919 % (pages - 4)
-        op = "write" if rng.random() < 0.25 else "read"
-        trace.append((op, page * PAGE, rng.choice((1, 1, 1, 4)) * PAGE))
-    return trace
-
-
-def _iolog(trace: list[tuple[str, int, int]], path: str) -> str:
-    lines = ["fio version 2 iolog", f"{path} add", f"{path} open"]
-    lines += [f"{path} {op} {offset} {length}" for op, offset, length in trace]
-    return "\n".join([*lines, f"{path} close", ""])
-
-
-def _simulated(vm: VM, log: str, frames: int) -> dict[str, Any]:
-    options = f"--fast {frames * PAGE} --device tssd --policy ours --json"
-    said = vm.run(f"tierctl sim --trace {log} {options}", timeout=60)
-    result: dict[str, Any] = json.loads(said.stdout)
-    return result
-
-
-@pytest.mark.vm(nvdimm="16M", disks=f"{VOLUME_MIB}M,iops=2000")
-@pytest.mark.limit(240)
-def test_simulator_and_driver_agree(vm: VM, rng: random.Random, tmp_path: Path) -> None:
-    v = _thrifty(vm)
-    log = tmp_path / "trace.iolog"
-    log.write_text(_iolog(_trace(rng, 24_000), v.path), encoding="utf-8")
-    vm.put(log, "/tmp/trace.iolog")
-    frames = v.counters()["frames_total"]
-    vm.run(
-        f"fio --name=replay --read_iolog=/tmp/trace.iolog --replay_no_stall=1 --ioengine=psync --direct=1 "
-        f"--filename={v.path} --output=/dev/null",
-        timeout=200,
-    )
-    c = v.counters()
-    hits = c["read_hits"] + c["write_hits"]
-    ratio = hits / (hits + c["read_misses"] + c["write_fills"] + c["write_bypass"])
-    expected = _simulated(vm, "/tmp/trace.iolog", frames)
-    print(f"hit ratio: {ratio:.2%} in the driver, {expected['hit_ratio']:.2%} in the simulator")
-    assert abs(ratio - expected["hit_ratio"]) <= 0.02
-    v.close()
-    v.check()
