@@ -152,7 +152,8 @@ void add_top(CLI::App& app, action& chosen) {
     verb->add_option("--interval", options->interval_s, "Seconds from one look to the next")
         ->check(CLI::Range(0.1, 3600.0))
         ->capture_default_str();
-    verb->add_option("--count", options->count, "End after so many looks");
+    verb->add_option("--count", options->count, "End after so many looks")
+        ->check(CLI::PositiveNumber);
     verb->add_flag("--json", options->json, "For programs: an object a line");
     verb->callback([options, &chosen] { chosen = [options] { return top(*options); }; });
 }
