@@ -66,7 +66,7 @@ static void look_around(struct tiered_policy *policy, bool (*may_go)(void *conte
 
 u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *context, u32 frame), void *context)
 {
-	u32 chosen, tries;
+	u32 chosen, tries, frame;
 
 	if (policy->candidate[cheapest_candidate(policy)].worth > policy->price / CHEAP)
 		look_around(policy, may_go, context);
@@ -82,8 +82,11 @@ u32 tiered_policy_victim(struct tiered_policy *policy, bool (*may_go)(void *cont
 			break;
 		policy->candidate[chosen].worth = worth;
 	}
+	/* Forgotten as a whole: a candidate in name only would never be looked at again. */
+	frame = policy->candidate[chosen].frame;
+	policy->candidate[chosen].frame = TIERED_POLICY_NEW;
 	policy->candidate[chosen].worth = TIERED_U32_MOST;
-	return policy->candidate[chosen].frame;
+	return frame;
 }
 
 void tiered_policy_written_around(struct tiered_policy *policy, u32 frame, u64 page)

@@ -216,10 +216,19 @@ bool policy_tier::bring_along(std::uint64_t base, std::uint64_t page) {
 }
 
 std::uint32_t policy_tier::take_frame() {
-    if (free_frames.empty())
-        evict(tiered_policy_victim(&policy, nullptr, nullptr));
+    if (free_frames.empty()) {
+        const std::uint32_t named = tiered_policy_victim(&policy, nullptr, nullptr);
+        evict(named == TIERED_POLICY_NEW ? next_by_hand() : named);
+    }
     const std::uint32_t frame = free_frames.back();
     free_frames.pop_back();
+    return frame;
+}
+
+/// Where the policy names none, as the driver's reclaim does.
+std::uint32_t policy_tier::next_by_hand() {
+    const std::uint32_t frame = hand;
+    hand = (hand + 1) % static_cast<std::uint32_t>(page_of.size());
     return frame;
 }
 

@@ -39,6 +39,7 @@ private:
                                     std::uint32_t width) const;
 
     std::uint32_t take_frame();
+    std::uint32_t next_by_hand();
     void place(std::uint32_t frame, const tiered_policy_offer& offer);
     void evict(std::uint32_t frame);
     void make_dirty(std::uint64_t page);
@@ -53,6 +54,7 @@ private:
     page_map index;
     std::vector<std::uint64_t> page_of;
     std::vector<std::uint32_t> free_frames;
+    std::uint32_t hand = 0; ///< the frame to empty where the policy names none
     dirty_pages dirty;
 
     // Of the request that is served.

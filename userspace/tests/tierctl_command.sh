@@ -118,7 +118,7 @@ expect 3 "see tierctl --help" "$tierctl" repair
 expect 3 "no such file" "$tierctl" repair --fast "$dir/none" --capacity "$dir/disk"
 expect 3 "neither a block device nor an image file" "$tierctl" repair --fast /dev/null --capacity "$dir/disk"
 expect 2 "NAME, or --fast, is required" "$tierctl" dump
-expect 1 "cannot be opened" "$tierctl" dump --fast "$dir/fast" -o "$dir/none/dump"
+expect 1 "cannot be written" "$tierctl" dump --fast "$dir/fast" -o "$dir/none/dump"
 
 printf '0,R,0,4096\n9,W,8192,4096\n10,R,0,4096\n' >"$dir/trace"
 expect 0 "3 requests" "$tierctl" sim --trace "$dir/trace" --fast 1M

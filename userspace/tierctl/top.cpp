@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sys/ioctl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace tierctl {
@@ -61,19 +62,29 @@ observation observe(const volume_sample& before, const volume_sample& after) {
     return {activity_between(before, after), ask_heat(name), ask_why(name)};
 }
 
-/// Looks again, and moves `before` on. A volume that is closed in the middle of it is not open, and
-/// nothing else that the driver may have said matters.
-observation look_again(volume_sample& before) {
-    const std::string name = before.volume.name;
-    try {
-        volume_sample after = sample_volume(name);
-        observation seen = observe(before, after);
-        before = std::move(after);
-        return seen;
-    } catch (const error&) {
-        require_open(name);
-        throw;
+/// A look at the volume. While it is closed, it is there but answers nothing for a moment; then it
+/// is not open, and nothing else that the driver said meanwhile matters.
+volume_sample look(const std::string& name) {
+    constexpr auto moment = std::chrono::milliseconds(50);
+    constexpr int moments = 40;
+    for (int passed = 0;; passed++) {
+        try {
+            return sample_volume(name);
+        } catch (const error&) {
+            require_open(name);
+            if (passed == moments)
+                throw;
+        }
+        std::this_thread::sleep_for(moment);
     }
+}
+
+/// Looks again, and moves `before` on.
+observation look_again(volume_sample& before) {
+    volume_sample after = look(before.volume.name);
+    observation seen = observe(before, after);
+    before = std::move(after);
+    return seen;
 }
 
 bool ends(int signal) {
@@ -118,7 +129,7 @@ void print_now(const std::string& line) {
 int top(const top_options& options) {
     require_root("top");
     const bool terminal = ::isatty(STDOUT_FILENO) && !options.json;
-    const volume_sample first = sample_volume(options.name);
+    const volume_sample first = look(options.name);
     observation nothing_yet = observe(first, first);
     if (!terminal) {
         const signal_watch watch({SIGINT, SIGTERM, SIGHUP});
