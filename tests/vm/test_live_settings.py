@@ -39,7 +39,7 @@ def test_options_change_at_once_or_not_at_all(vm: VM) -> None:
     for arguments, words in {
         "dirty_high=10": "dirty_low would be 10 and dirty_high 10.*change both",
         "admission=none dirty_high=96": "dirty_high cannot be '96'; give 1 to 95 percent",
-        "admission=some": "admission cannot be 'some'; give small, all or none",
+        "admission=some": "admission cannot be 'some'; give small, all, none or thrifty",
         "latency_target_us=-1": "cannot be '-1'",
         "writethrough=maybe": "yes or no",
         "colour=blue": "no option 'colour'.*there are admission, dirty_high",
