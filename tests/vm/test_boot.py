@@ -101,6 +101,7 @@ def test_missing_fast_tier_holds_up_no_boot(settings: Settings, tmp_path: Path) 
     with _machine(settings, tmp_path) as vm:
         v = Volume(vm).format().open()
         vm.run(f"mkfs.ext4 -q {v.path}")
+        v.flush()  # or the disk alone might lack pages, and would rightly not be opened
         _configure(vm, "v0", f"name = v0\nwait = {PATIENCE_SECONDS}\n",
                    f"{v.path} /srv/v0 ext4 nofail 0 2")
         _configure(vm, "broken", "name = other\nopen = perhaps\n")
