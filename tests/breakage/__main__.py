@@ -104,6 +104,9 @@ def main() -> int:
         return 0
     faults.sort(key=lambda fault: not fault.in_driver)  # what is alike is built in a row
     built = faults if options.whole else _build_all(faults, options.kernel)
+    if not built:
+        print("breakage: nothing could be built, so nothing is tried.", file=sys.stderr)
+        return 1
     _run(built, options)
     wrong = _judge(faults, options.whole)
     print(f"{len(faults) - len(wrong)} of {len(faults)} as they should be")

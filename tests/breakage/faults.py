@@ -210,7 +210,7 @@ FAULTS = (
           "missing_pages ? homes_state::lacking : homes_state::whole, missing_pages);\n",
           "homes_state::whole, missing_pages);\n",
           "missing", _vm("fast_tier_missing", "volume_that_lacks_pages_says_how_many"),
-          says="256 pages"),
+          says="as far as tierctl knows it holds everything"),
     # ---- limits, and what is seen of a volume
     Fault("nowait-is-not-offered", "driver/target.c",
           "\t.features = DM_TARGET_NOWAIT | DM_TARGET_SINGLETON,\n", "\t.features = DM_TARGET_SINGLETON,\n",
