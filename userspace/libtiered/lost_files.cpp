@@ -51,7 +51,8 @@ std::string units_of(const std::vector<lost_pages>& lost, std::uint64_t unit,
              at < end && units.size() < blocks_named; at += unit)
             units.push_back(at / unit);
     }
-    units.erase(std::ranges::unique(units).begin(), units.end());
+    // Not std::ranges::unique: clang 14, with which it is fuzzed, cannot read what g++ 12 has of it.
+    units.erase(std::unique(units.begin(), units.end()), units.end());
     return fmt::format("{}", fmt::join(units, between));
 }
 
