@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,3 +56,11 @@ def merge(parts: Iterable[Path], whole: Path) -> Totals:
     failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
     skipped = sum(case.find("skipped") is not None for case in cases)
     return Totals(len(cases) - failed - skipped, failed, skipped)
+
+
+def failures(whole: Path, last_lines: int = 20) -> Iterator[str]:
+    """What failed and the end of what each said: whoever sees only the end of a run's output learns the cause."""
+    for case in ET.parse(whole).getroot().iter("testcase"):
+        for wrong in (*case.iter("failure"), *case.iter("error")):
+            said = (wrong.text or wrong.get("message") or "").splitlines()[-last_lines:]
+            yield "\n".join([f"{wrong.tag.upper()} {case.get('classname')}::{case.get('name')}", *said])

@@ -46,3 +46,14 @@ def test_results_are_counted_over_all_shards(tmp_path: Path) -> None:
     whole = tmp_path / "vm.xml"
     assert shards.merge([first, second, tmp_path / "missing.xml"], whole) == Totals(2, 2, 1)
     assert shards.merge([whole], tmp_path / "again.xml") == Totals(2, 2, 1)
+
+
+def test_failures_are_told_at_the_end_with_what_they_said(tmp_path: Path) -> None:
+    said = "\n".join(f"line {number}" for number in range(50))
+    cases = (
+        f'<testcase classname="m" name="a"><failure message="short">{said}</failure></testcase>'
+        '<testcase classname="m" name="b"/><testcase classname="m" name="c"><error message="no machine"/></testcase>'
+    )
+    failed, lost = shards.failures(_junit(tmp_path / "vm.xml", cases), last_lines=2)
+    assert failed == "FAILURE m::a\nline 48\nline 49"
+    assert lost == "ERROR m::c\nno machine"
