@@ -279,6 +279,18 @@ static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm
 	return r ? r : resize(volume, home, sectors);
 }
 
+/*
+ * The fast tier went under the open volume. A resume is not refused for it: what is whole at home is served on and the rest ends
+ * in errors, whereas a volume that stayed suspended would keep its users waiting for ever.
+ */
+static int go_on_without_fast(const struct tiered_volume *volume, sector_t sectors)
+{
+	if (sectors == volume->sectors)
+		return 0;
+	return TIERED_REFUSE(volume, -ENODEV, "the volume cannot change its size while the fast tier is gone; close it, bind the "
+			     "namespace again and open it");
+}
+
 int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors,
 			   const struct tiered_options *options)
 {
@@ -287,6 +299,8 @@ int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, st
 
 	volume->options = *options;
 	volume->homes.bdev = home->bdev;
+	if (volume->loaded && tiered_fast_gone(&volume->fast))
+		return go_on_without_fast(volume, sectors);
 	if (bdev_read_only(fast->bdev) && !options->read_only)
 		return TIERED_REFUSE(volume, -EROFS, "%s is read-only (an unarmed NVDIMM?); open the volume with the option "
 				     "read_only", fast->name);

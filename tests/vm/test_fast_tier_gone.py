@@ -89,6 +89,33 @@ def test_unbound_under_load(vm: VM, load: str) -> None:
 
 
 @MACHINE
+def test_suspended_and_reloaded_volume_comes_back_without_its_memory(vm: VM) -> None:
+    v = volume.make(vm)
+    vm.run(f"dd if=/dev/urandom of=/tmp/data bs={PAGE} count={PAGES} status=none")
+    vm.run(f"dd if=/tmp/data of={v.path} bs={PAGE} count={PAGES} {DIRECT}")
+    v.flush()
+    same = v.table()
+    first, sectors, rest = same.split(maxsplit=2)
+    shorter = f"{first} {int(sectors) - 8} {rest}"
+    memory.unbind(vm)
+    for command in (f"dmsetup suspend {v.name}", f"dmsetup reload {v.name} --table '{same}'"):
+        vm.run(f"{command} && dmsetup resume {v.name}")
+        vm.run(f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data")
+        _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} count=1 {DIRECT}")
+    mark = vm.log_mark()
+    vm.run(f"dmsetup reload {v.name} --table '{shorter}'")
+    assert vm.run(f"dmsetup resume {v.name}", check=False).status
+    assert "cannot change its size while the fast tier is gone" in vm.log_since(mark)
+    vm.run(f"dmsetup reload {v.name} --table '{same}' && dmsetup resume {v.name}")
+    vm.run(f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data")
+    vm.run(f"dmsetup remove {v.name}")
+    memory.bind(vm)
+    v.open()
+    v.close()
+    v.check()
+
+
+@MACHINE
 def test_state_changes_raise_events(vm: VM) -> None:
     v = volume.make(vm)
     number = vm.run(f"dmsetup info -c --noheadings -o events {v.name}").stdout.strip()
