@@ -62,14 +62,15 @@ observation observe(const volume_sample& before, const volume_sample& after) {
     return {activity_between(before, after), ask_heat(name), ask_why(name)};
 }
 
-/// A look at the volume. While it is closed, it is there but answers nothing for a moment; then it
-/// is not open, and nothing else that the driver said meanwhile matters.
-volume_sample look(const std::string& name) {
+/// What the volume answers. While it is closed, it is there but answers nothing for a moment; then
+/// it is not open, and nothing else that the driver said meanwhile matters.
+template <typename Ask>
+auto answer(const std::string& name, Ask ask) {
     constexpr auto moment = std::chrono::milliseconds(50);
     constexpr int moments = 40;
     for (int passed = 0;; passed++) {
         try {
-            return sample_volume(name);
+            return ask();
         } catch (const error&) {
             require_open(name);
             if (passed == moments)
@@ -81,10 +82,13 @@ volume_sample look(const std::string& name) {
 
 /// Looks again, and moves `before` on.
 observation look_again(volume_sample& before) {
-    volume_sample after = look(before.volume.name);
-    observation seen = observe(before, after);
-    before = std::move(after);
-    return seen;
+    const std::string name = before.volume.name;
+    return answer(name, [&] {
+        volume_sample after = sample_volume(name);
+        observation seen = observe(before, after);
+        before = std::move(after);
+        return seen;
+    });
 }
 
 bool ends(int signal) {
@@ -129,8 +133,8 @@ void print_now(const std::string& line) {
 int top(const top_options& options) {
     require_root("top");
     const bool terminal = ::isatty(STDOUT_FILENO) && !options.json;
-    const volume_sample first = look(options.name);
-    observation nothing_yet = observe(first, first);
+    const volume_sample first = answer(options.name, [&] { return sample_volume(options.name); });
+    observation nothing_yet = answer(options.name, [&] { return observe(first, first); });
     if (!terminal) {
         const signal_watch watch({SIGINT, SIGTERM, SIGHUP});
         const auto show = [&options](const observation& seen) {
