@@ -52,7 +52,8 @@ def test_failures_are_told_at_the_end_with_what_they_said(tmp_path: Path) -> Non
     said = "\n".join(f"line {number}" for number in range(50))
     cases = (
         f'<testcase classname="m" name="a"><failure message="short">{said}</failure></testcase>'
-        '<testcase classname="m" name="b"/><testcase classname="m" name="c"><error message="no machine"/></testcase>'
+        '<testcase classname="m" name="b"/>'
+        '<testcase classname="m" name="c"><error message="no machine"/></testcase>'
     )
     failed, lost = shards.failures(_junit(tmp_path / "vm.xml", cases), last_lines=2)
     assert failed == "FAILURE m::a\nline 48\nline 49"

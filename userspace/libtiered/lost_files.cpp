@@ -51,7 +51,7 @@ std::string units_of(const std::vector<lost_pages>& lost, std::uint64_t unit,
              at < end && units.size() < blocks_named; at += unit)
             units.push_back(at / unit);
     }
-    // Not std::ranges::unique: clang 14, with which it is fuzzed, cannot read what g++ 12 has of it.
+    // Not std::ranges::unique: clang 14, which makes the fuzzers, cannot read that of g++ 12.
     units.erase(std::unique(units.begin(), units.end()), units.end());
     return fmt::format("{}", fmt::join(units, between));
 }
