@@ -232,6 +232,30 @@ static void set_target_features(struct tiered *t)
 	}
 }
 
+/* What would be refused at resume as well, where a refusal leaves a live volume suspended. */
+static int check_live(struct tiered *t)
+{
+	const struct tiered_volume *volume = t->volume;
+	struct dm_target *ti = t->ti;
+
+	if (!t->fast || !smp_load_acquire(&volume->loaded))
+		return 0;
+	if (ti->len < volume->sectors) {
+		ti->error = "The table is shorter than the volume, which cannot shrink; use the length that `dmsetup table` shows";
+		return -EINVAL;
+	}
+	if (t->options.read_only && ti->len > volume->sectors) {
+		ti->error = "A volume cannot grow while it is read-only; use the length that `dmsetup table` shows";
+		return -EROFS;
+	}
+	if (!t->options.read_only && !volume->settled &&
+	    (bdev_read_only(t->fast->bdev) || tiered_superblock_read_only(volume->media.sb))) {
+		ti->error = "The volume can only be read; use the option read_only";
+		return -EROFS;
+	}
+	return 0;
+}
+
 static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct dm_arg_set args = { .argc = argc, .argv = argv };
@@ -268,12 +292,9 @@ static int tiered_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		goto bad;
 	}
 	t->volume = volume;
-	/* Here as well as at resume, where a refusal would leave the live volume suspended. */
-	if (smp_load_acquire(&volume->loaded) && ti->len < volume->sectors) {
-		ti->error = "The table is shorter than the volume, which cannot shrink; use the length that `dmsetup table` shows";
-		r = -EINVAL;
+	r = check_live(t);
+	if (r)
 		goto bad;
-	}
 	set_target_features(t);
 	return 0;
 bad:

@@ -255,11 +255,17 @@ static int resize(struct tiered_volume *volume, struct dm_dev *home, sector_t se
 	return tiered_media_grow(volume, sectors, bdev_nr_sectors(home->bdev));
 }
 
-static int bring_thrift(struct tiered_volume *volume)
+/* @live: there is somebody who would wait for a suspended volume, and `small` decides where there is no policy. */
+static int bring_thrift(struct tiered_volume *volume, bool live)
 {
 	const struct tiered_options *options = &volume->options;
 	int r = tiered_thrift_activate(volume, options->admission == TIERED_ADMIT_THRIFTY && !options->read_only);
 
+	if (r && live) {
+		DMWARN("%s: there is not enough memory for the policy; admission is as with small until the table is loaded again",
+		       volume->name);
+		return 0;
+	}
 	if (r)
 		return TIERED_REFUSE(volume, r, "there is not enough memory for the policy; use another admission, such as small");
 	return 0;
@@ -268,14 +274,15 @@ static int bring_thrift(struct tiered_volume *volume)
 /* The fast tier is entered. */
 static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev *home, sector_t sectors)
 {
+	bool live = volume->loaded;
 	int r = 0;
 
-	if (!volume->loaded)
+	if (!live)
 		r = load(volume, fast, home, sectors);
 	if (!r)
 		r = settle(volume);
 	if (!r)
-		r = bring_thrift(volume);
+		r = bring_thrift(volume, live);
 	return r ? r : resize(volume, home, sectors);
 }
 
@@ -301,7 +308,8 @@ int tiered_volume_activate(struct tiered_volume *volume, struct dm_dev *fast, st
 	volume->homes.bdev = home->bdev;
 	if (volume->loaded && tiered_fast_gone(&volume->fast))
 		return go_on_without_fast(volume, sectors);
-	if (bdev_read_only(fast->bdev) && !options->read_only)
+	/* One that was written already goes on: a refusal would leave it suspended. */
+	if (bdev_read_only(fast->bdev) && !options->read_only && !volume->settled)
 		return TIERED_REFUSE(volume, -EROFS, "%s is read-only (an unarmed NVDIMM?); open the volume with the option "
 				     "read_only", fast->name);
 	r = tiered_fast_map(&volume->fast, fast, dm_disk(volume->owner)->major, &error);
