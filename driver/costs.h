@@ -17,7 +17,7 @@
 #define TIERED_COSTS_LARGE_PAGES 16u
 
 struct tiered_costs {
-	atomic_t in_flight; /* reads and bypassing writes at the disk */
+	atomic_t in_flight; /* at the disk: reads, bypassing writes, FLUSHes; batches of write-back, zeroing */
 	u32 small_ns;	    /* what a read of one page takes; 0: not known yet */
 	u32 large_ns;	    /* what a large read takes, and of how many pages, on average */
 	u32 large_pages_16ths;

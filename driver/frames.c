@@ -324,8 +324,6 @@ void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stri
 	tiered_claim_mark_lost(&frames->words, frame, claim);
 	change_state(frames, frame, TIERED_CLAIM_LOST);
 	tell_undirtied(frames, claim.page);
-	if (frames->policy)
-		tiered_policy_gone(frames->policy, frame);
 	tiered_frames_condemn(frames, frame);
 	atomic_inc(&stripe->events);
 }

@@ -662,6 +662,8 @@ static int map_flush(struct tiered_volume *volume, struct bio *bio)
 		return end_with(bio, BLK_STS_OK);
 	tiered_count(&volume->stats, TIERED_FLUSHES_PASSED, 1);
 	io->kind = TIERED_IO_FLUSH;
+	io->counted = true;
+	tiered_costs_begin(&volume->thrift.costs);
 	io->flush = tiered_homes_flush_begin(&volume->homes);
 	return remap_home(volume, bio);
 }

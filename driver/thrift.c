@@ -36,15 +36,15 @@ struct tiered_thrift_cpu {
 static void move_on(struct tiered_thrift_cpu *cpu, const struct bio *bio, u32 bytes)
 {
 	cpu->next_sector = bio->bi_iter.bi_sector + (bytes >> TIERED_SECTOR_SHIFT);
-	if (unlikely(bytes < bio->bi_iter.bi_size)) {
-		cpu->rest_sector = cpu->next_sector;
-		cpu->rest_end_sector = bio_end_sector(bio);
-	}
+	cpu->rest_sector = cpu->next_sector;
+	cpu->rest_end_sector = bytes < bio->bi_iter.bi_size ? bio_end_sector(bio) : 0;
 }
 
+/* Nothing came between; and a read that missed has been cut already. */
 static bool is_rest(const struct tiered_thrift_cpu *cpu, const struct bio *bio)
 {
-	return bio->bi_iter.bi_sector == cpu->rest_sector && bio_end_sector(bio) == cpu->rest_end_sector;
+	return bio->bi_iter.bi_sector == cpu->rest_sector && cpu->rest_sector == cpu->next_sector &&
+	       bio_end_sector(bio) <= cpu->rest_end_sector;
 }
 
 /* The first @bytes of @bio, which touch @pages pages, as the policy sees them. @continues: the disk would read on. */
@@ -61,7 +61,8 @@ static void describe(const struct tiered_policy *policy, const struct bio *bio, 
 		io->flags |= TIERED_POLICY_IO_STREAM;
 	if (!(sector % TIERED_SECTORS_PER_PAGE || bytes % TIERED_FRAME_BYTES))
 		io->flags |= TIERED_POLICY_IO_WHOLE;
-	io->home_ns = ((u64)bytes * costs->page_ns >> TIERED_FRAME_SHIFT) + (continues ? 0 : costs->seek_ns);
+	io->home_ns = min_t(u64, ((u64)bytes * costs->page_ns >> TIERED_FRAME_SHIFT) + (continues ? 0 : costs->seek_ns),
+			    S32_MAX);
 	io->fast_ns = ((u64)bytes * costs->fast_page_ns >> TIERED_FRAME_SHIFT) + costs->fast_ns;
 }
 
@@ -75,14 +76,14 @@ static u32 pages_in(const struct bio *bio, u32 bytes)
 
 static void poke(struct tiered_volume *volume)
 {
-	if (READ_ONCE(volume->started))
+	if (READ_ONCE(volume->started) && !delayed_work_pending(&volume->thrift.work))
 		queue_delayed_work(volume->workers, &volume->thrift.work, 1);
 }
 
-/* Wakes the worker when the ring has just become half full: not with every request after that. */
+/* Wakes the worker when the ring is half full. */
 static void poke_when_full(struct tiered_volume *volume, const struct tiered_policy_cpu *cpu)
 {
-	if (unlikely(cpu->head - READ_ONCE(cpu->tail) == TIERED_POLICY_EVENTS / 2))
+	if (unlikely(cpu->head - READ_ONCE(cpu->tail) >= TIERED_POLICY_EVENTS / 2))
 		poke(volume);
 }
 
@@ -526,7 +527,8 @@ static int bring(struct tiered_volume *volume)
 	struct tiered_policy_costs costs = tiered_costs_now(&thrift->costs, volume->homes.bdev);
 	int cpu;
 
-	thrift->policy = vzalloc(bytes);
+	/* Rather none than to wait for memory that only this volume, which is suspended, could set free. */
+	thrift->policy = __vmalloc(bytes, GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	thrift->cpu = alloc_percpu(struct tiered_thrift_cpu);
 	thrift->cpus = kvcalloc(num_possible_cpus(), sizeof(*thrift->cpus), GFP_KERNEL);
 	if (!thrift->policy || !thrift->cpu || !thrift->cpus) {

@@ -362,8 +362,10 @@ void tiered_writeback_write(struct tiered_volume *volume)
 
 	if (!count)
 		return;
+	tiered_costs_begin(&volume->thrift.costs);
 	write_batch(volume);
 	flushed = !tiered_homes_flush_now(&volume->homes);
+	tiered_costs_end(&volume->thrift.costs);
 	entered = tiered_fast_enter(&volume->fast, &id);
 	for (i = 0; i < count; i++) {
 		writeback->batch[i].written &= flushed && entered;

@@ -122,7 +122,9 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	 */
 	withdraw_range(&volume->frames, range, WITHDRAW_CLEAN);
 	/* What a fast tier that is gone could not withdraw speaks again when it comes back: its homes must not change. */
+	tiered_costs_begin(&volume->thrift.costs);
 	r = tiered_fast_gone(&volume->fast) ? -EIO : zero_homes(&volume->homes, range, flags);
+	tiered_costs_end(&volume->thrift.costs);
 	if (!r)
 		withdraw_range(&volume->frames, range, WITHDRAW_ALL);
 	if (!r && tiered_fast_gone(&volume->fast))

@@ -26,8 +26,11 @@ static u32 whole_sets(u32 entries)
 	return (entries + WAYS - 1) / WAYS * WAYS;
 }
 
+/* Of more frames than there is a number of ghosts for, some have but one. */
 static u32 ghosts_for(u32 frames)
 {
+	if (frames > (TIERED_U32_MOST - 2 * WAYS) / GHOSTS_PER_FRAME)
+		return whole_sets(TIERED_U32_MOST - 2 * WAYS);
 	return whole_sets(frames * GHOSTS_PER_FRAME + WAYS);
 }
 

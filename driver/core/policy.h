@@ -269,8 +269,8 @@ static inline void tiered_policy_hit(const struct tiered_policy *policy, struct 
 }
 
 /*
- * All of a request for one whole page that is resident: it comes in, hits, and is served from the fast tier. Returns true when
- * the CPU's ring has just become half full.
+ * All of a request for one whole page that is resident: it comes in, hits, and is served from the fast tier. Returns true while
+ * the CPU's ring is more than half full: the worker should come.
  */
 static inline bool tiered_policy_page_hit(struct tiered_policy *policy, struct tiered_policy_cpu *cpu, u64 page,
 					  u32 flags, bool continues)
@@ -288,7 +288,7 @@ static inline bool tiered_policy_page_hit(struct tiered_policy *policy, struct t
 	event->pages = 1;
 	event->flags = flags | TIERED_POLICY_IO_WHOLE | (continues ? TIERED_POLICY_IO_STREAM : 0);
 	__atomic_store_n(&cpu->head, head + 1, __ATOMIC_RELEASE);
-	return noted == TIERED_POLICY_EVENTS / 2;
+	return noted >= TIERED_POLICY_EVENTS / 2;
 }
 
 /* The page of frame @from is in frame @to now. */

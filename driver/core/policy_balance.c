@@ -33,7 +33,8 @@ void tiered_policy_set_costs(struct tiered_policy *policy, const struct tiered_p
 		u32 home_ns = costs->page_ns + (continues ? 0 : costs->seek_ns);
 
 		policy->page_hit[continues].value_ns = home_ns > fast_ns ? home_ns - fast_ns : 0;
-		policy->page_hit[continues].earned_ns = earned_ns(home_ns, fast_ns);
+		/* A hit is served whatever it takes: there is nothing to decide, hence nothing to pay for. */
+		policy->page_hit[continues].earned_ns = home_ns > fast_ns ? earned_ns(home_ns, fast_ns) : 0;
 	}
 	tiered_policy_pay(policy, debt_ns - debt_of_dirty(policy));
 }

@@ -102,7 +102,7 @@ static bool trial_is_over(const struct tiered_policy *policy, const struct tiere
 	u32 age = policy->now - region->tried_at, idle = policy->now - region->missed_at;
 	u32 half = policy->frames / 2;
 
-	return !region->tried_at || (idle > half && age > half) || age > 4 * policy->frames || one_in(policy, page, 32);
+	return !region->tried_at || (idle > half && age > half) || age > 4ull * policy->frames || one_in(policy, page, 32);
 }
 
 static void begin_trial(const struct tiered_policy *policy, struct tiered_policy_region *region, u32 base, u64 asked)

@@ -152,7 +152,7 @@ bool tiered_policy_is_due(const struct tiered_policy *policy)
 
 void tiered_policy_rebuild(struct tiered_policy *policy)
 {
-	u32 horizon = policy->frames < SHORTEST_HORIZON / HORIZON ? SHORTEST_HORIZON : HORIZON * policy->frames;
+	u64 horizon = policy->frames < SHORTEST_HORIZON / HORIZON ? SHORTEST_HORIZON : (u64)HORIZON * policy->frames;
 	u32 turns = (policy->now - policy->rebuilt_at) / REBUILD_EVERY, i;
 	u64 decay = 65536ull * REBUILD_EVERY / horizon * turns;
 
