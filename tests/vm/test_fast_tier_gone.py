@@ -120,9 +120,10 @@ def test_state_changes_raise_events(vm: VM) -> None:
     v = volume.make(vm)
     number = vm.run(f"dmsetup info -c --noheadings -o events {v.name}").stdout.strip()
     waiting = vm.spawn(f"dmsetup wait {v.name} {number}")
+    assert waiting.poll() is None, "there was an event before the memory went"
     memory.unbind(vm)
     # Whoever uses it finds out.
     _fails(vm, f"dd if=/dev/zero of={v.path} bs={PAGE} count=1 {DIRECT}")
-    waiting.wait(timeout=10)
+    waiting.wait(timeout=10, check=True)
     vm.run(f"dmsetup remove {v.name}")
     memory.bind(vm)

@@ -3,6 +3,7 @@
 target that has nothing to do with the driver, and it holds without its fault."""
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.powercut import boots, campaign, mutants
 from tests.powercut.account import describe
 from tests.powercut.campaign import Choice, Run
 from tests.powercut.subjects import Control, FaultyDriver
+
+# A sector that is torn, or whole but not of the write that was acknowledged, as the lost lines will have it.
+WRONG = re.compile("holds what nobody wrote there|is of operations")
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -60,7 +64,7 @@ def test_a_driver_that_forgets_a_fence_is_caught(settings: Settings) -> None:
     verdict = campaign.judge(run, settings.seed, 500, stop=True)
     assert verdict.failed == 1
     account = describe(verdict.failures[0], symbols)
-    assert "holds what nobody wrote there" in account.lines[0] and "io.c:" in account.lines[1], account
+    assert WRONG.search(account.lines[0]) and re.search(r"(io|fill)\.c:", account.lines[1]), account
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["good", "forgetful"])
@@ -74,5 +78,5 @@ def test_a_target_of_its_own_is_judged_by_its_fence_alone(settings: Settings, fo
         return
     assert verdict.failed > 0
     for account in accounts:
-        assert "holds what nobody wrote there" in account.lines[0], account
+        assert WRONG.search(account.lines[0]), account
         assert "dm-forgetful.c:" in account.lines[1] and "(write_page)" in account.lines[1], account

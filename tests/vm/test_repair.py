@@ -141,8 +141,10 @@ def test_files_that_lost_pages_are_found(vm: VM) -> None:
     v = Volume(vm, capacity=below.path).format().open(f"--capacity {below.path}")
     v.set_options("admission all")
     vm.run(f"mkfs.ext4 -q -b 4096 {v.path} && mount {v.path} /mnt/test && cp -r /etc /mnt/test")
-    vm.run("dd if=/dev/urandom of=/mnt/test/victim bs=4K count=16 conv=fsync status=none; sync")
+    vm.run("dd if=/dev/urandom of=/mnt/test/victim bs=4K count=16 conv=fsync status=none")
+    vm.run("fsfreeze -f /mnt/test")  # or the journal's next commit makes pages dirty after the flush
     v.flush()
+    vm.run("fsfreeze -u /mnt/test")
     below.fail_writes()  # from here on nothing goes home
     vm.run(f"dd if=/dev/urandom of=/mnt/test/victim bs=4K count=16 conv=notrunc {DIRECT}")
     vm.run("cd /mnt/test && find etc -type f | xargs sha256sum > /tmp/sums; cd /; umount /mnt/test")

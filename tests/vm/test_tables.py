@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -143,8 +144,12 @@ def test_create_and_remove_leak_nothing(vm: VM, settings: Settings) -> None:
     vm.run(f"for i in 1 2 3; do {both} || exit 1; done")
     before = _unreclaimable_kib(vm)
     vm.run(f"i=0; while [ $i -lt {count} ]; do {both} || exit 1; i=$((i + 1)); done", timeout=30 + 5 * count)
-    # One volume of this size holds about 80 KiB of DRAM; a leak of one in ten would show.
-    assert _unreclaimable_kib(vm) - before < 400 + count * 8, "memory grew"
+    # One volume of this size holds about 80 KiB of DRAM; a leak of one in ten would show. What workers of the
+    # kernel hold for a moment goes away.
+    deadline = time.monotonic() + 10 * vm.factor
+    while (grown := _unreclaimable_kib(vm) - before) >= 400 + count * 8 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert grown < 400 + count * 8, "memory grew"
     vm.run("rmmod dm_tiered && modprobe dm-tiered")
     v.open()
     v.close()

@@ -128,14 +128,18 @@ def test_why_tells_the_last_decision_of_an_extent(vm: VM) -> None:
     v = volume.make(vm)
     write = f"dd if=/dev/zero of={v.path} oflag=direct status=none"
     read = f"dd if={v.path} of=/dev/null iflag=direct status=none"
-    vm.run(f"{write} bs=4K count=1 seek={1 * 256}")
-    vm.run(f"{write} bs=1M count=1 seek=2")
-    vm.run(f"{write} bs=512 count=1 seek={3 * 2048 + 1}")
-    vm.run(f"{read} bs=4K count=200 skip={4 * 256}")
-    vm.run(f"{read} bs=1M count=1 skip=5")
-    vm.run(f"{read} bs=4K count=1 skip={6 * 256 + 99}")
-    # Not flushed yet, which a fill would need: its worker says so.
-    vm.run(f"{read} bs=4K count=1 skip={2 * 256}")
+    requests = [
+        f"{write} bs=4K count=1 seek={1 * 256}",
+        f"{write} bs=1M count=1 seek=2",
+        f"{write} bs=512 count=1 seek={3 * 2048 + 1}",
+        f"{read} bs=4K count=200 skip={4 * 256}",
+        f"{read} bs=1M count=1 skip=5",
+        f"{read} bs=4K count=1 skip={6 * 256 + 99}",
+        # Not flushed yet, which a fill would need: its worker says so.
+        f"{read} bs=4K count=1 skip={2 * 256}",
+    ]
+    # Together: in a second without requests what is dirty goes home, with a flush.
+    vm.run(" && ".join(requests))
     v.wait_for("fills_dropped", 1)
     v.wait_for("read_fills", 1)
     told = [_why(v, extent) for extent in range(1, 7)]

@@ -63,7 +63,7 @@ completed() {
     shift
     COMP_WORDS=(tierctl "$@")
     COMP_CWORD=$#
-    _tierctl || true
+    _tierctl
     [ "${COMPREPLY[*]}" = "$wanted" ] || fail "completing '$*' offers '${COMPREPLY[*]}', not '$wanted'"
 }
 
