@@ -52,7 +52,7 @@ class Campaign:
             found = workload.measure(machine, peer.start(machine))
             peer.stop(machine)
             machine.unplug()
-        except VMError as error:
+        except (VMError, AssertionError, ValueError) as error:
             with self._lock:
                 self.results.failed[f"{workload.name} {peer.name}"] = str(error).splitlines()[0]
             print(f"bench: {workload.name} on {peer.title} failed: {error}", file=sys.stderr, flush=True)
