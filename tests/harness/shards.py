@@ -59,7 +59,7 @@ def merge(parts: Iterable[Path], whole: Path) -> Totals:
 
 
 def failures(whole: Path, last_lines: int = 20) -> Iterator[str]:
-    """What failed, and the end of what each said: who sees only the end of a run's output learns the cause."""
+    """What failed, and the end of what each said: who sees only the end of a run learns the cause."""
     for case in ET.parse(whole).getroot().iter("testcase"):
         for wrong in (*case.iter("failure"), *case.iter("error")):
             said = (wrong.text or wrong.get("message") or "").splitlines()[-last_lines:]
