@@ -149,11 +149,16 @@ FIELDS = {
 
 
 def _readable_only(vm: VM) -> None:
-    """A volume with features that can only be read is read, and stays so in a reload."""
+    """A volume with features that can only be read is read and no more: other tables are refused, it goes on."""
     vm.run(f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only'")
     superblocks = "dd if=/dev/pmem0 bs=8K count=1 iflag=direct status=none | sha256sum"
     before = vm.run(superblocks).stdout
-    vm.run(f"dmsetup load v0 --table '0 {SECTORS} tiered {GOOD}' && ! dmsetup resume v0")
+    mark = vm.log_mark()
+    vm.run(f"! dmsetup reload v0 --table '0 {SECTORS} tiered {GOOD}' 2> /dev/null")
+    vm.run(f"! dmsetup reload -r v0 --table '0 {SECTORS + 8} tiered {GOOD} 1 read_only' 2> /dev/null")
+    said = vm.log_since(mark)
+    assert "The volume can only be read" in said and "cannot grow while it is read-only" in said, said
+    assert vm.run("dmsetup info -c --noheadings -o suspended v0").stdout.strip() == "Active"
     assert vm.run(superblocks).stdout == before
     vm.run("dmsetup remove v0")
 
