@@ -13,6 +13,7 @@ from tests.harness.volume import PAGE, Volume
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 DIRECT = "oflag=direct status=none"
 PAGES = 64
+SMALL = 64 << 11  # sectors of a disk that can grow
 
 
 @pytest.fixture(autouse=True)
@@ -90,29 +91,29 @@ def test_unbound_under_load(vm: VM, load: str) -> None:
 
 @MACHINE
 def test_suspended_and_reloaded_volume_comes_back_without_its_memory(vm: VM) -> None:
-    v = volume.make(vm)
+    below = lower.below(Volume(vm), SMALL)
+    v = Volume(vm, capacity=below.path).format().open(f"--capacity {below.path}")
     vm.run(f"dd if=/dev/urandom of=/tmp/data bs={PAGE} count={PAGES} status=none")
     vm.run(f"dd if=/tmp/data of={v.path} bs={PAGE} count={PAGES} {DIRECT}")
     v.flush()
     same = v.table()
-    first, sectors, rest = same.split(maxsplit=2)
-    shorter = f"{first} {int(sectors) - 8} {rest}"
+    below.grown(2 * SMALL)
     memory.unbind(vm)
+    same_read = f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data"
     for command in (f"dmsetup suspend {v.name}", f"dmsetup reload {v.name} --table '{same}'"):
-        vm.run(f"{command} && dmsetup resume {v.name}")
-        vm.run(f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data")
+        vm.run(f"{command} && dmsetup resume {v.name} && {same_read}")
         _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} count=1 {DIRECT}")
     mark = vm.log_mark()
-    vm.run(f"dmsetup reload {v.name} --table '{shorter}'")
+    vm.run(f"dmsetup reload {v.name} --table '{same.replace(str(SMALL), str(2 * SMALL))}'")
     assert vm.run(f"dmsetup resume {v.name}", check=False).status
     assert "cannot change its size while the fast tier is gone" in vm.log_since(mark)
-    vm.run(f"dmsetup reload {v.name} --table '{same}' && dmsetup resume {v.name}")
-    vm.run(f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data")
+    vm.run(f"dmsetup reload {v.name} --table '{same}' && dmsetup resume {v.name} && {same_read}")
     vm.run(f"dmsetup remove {v.name}")
     memory.bind(vm)
-    v.open()
+    v.open(f"--capacity {below.path}")
+    vm.run(same_read)
     v.close()
-    v.check()
+    below.remove()
 
 
 @MACHINE
