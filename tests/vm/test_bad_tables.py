@@ -149,7 +149,7 @@ FIELDS = {
 
 
 def _readable_only(vm: VM) -> None:
-    """A volume with features that can only be read is read and no more: other tables are refused, it goes on."""
+    """A volume with features that can only be read is read, no more: other tables are refused, it goes on."""
     vm.run(f"dmsetup create -r v0 --table '0 {SECTORS} tiered {GOOD} 1 read_only'")
     superblocks = "dd if=/dev/pmem0 bs=8K count=1 iflag=direct status=none | sha256sum"
     before = vm.run(superblocks).stdout

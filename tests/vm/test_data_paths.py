@@ -320,10 +320,12 @@ def test_polled_requests_do_not_wait_for_their_submitter(vm: VM, rng: random.Ran
     polled = "--ioengine=io_uring --hipri --direct=1 --iodepth=8"
     verify = f"--verify=crc32c --size=16M --randseed={rng.randrange(1 << 30)}"
     mixed = "--rw=randrw --bsrange=4k-256k"
-    first = vm.run(f"fio --name=verify --filename={v.path} {mixed} {polled} {verify}", timeout=60, check=False)
+    command = f"fio --name=verify --filename={v.path} {mixed} {polled} {verify}"
+    first = vm.run(command, timeout=60, check=False)
     if "Operation not supported" in first.stderr:
         # Newer kernels refuse what a queue does not offer before the volume sees it.
-        assert vm.run(f"cat /sys/block/$(basename $(readlink -f {v.path}))/queue/io_poll").stdout.strip() == "0"
+        queue = f"/sys/block/$(basename $(readlink -f {v.path}))/queue"
+        assert vm.run(f"cat {queue}/io_poll").stdout.strip() == "0"
         return
     assert first.status == 0, first.stderr
     load = "--rw=write --bs=256k --time_based --runtime=600"
