@@ -59,6 +59,7 @@ def test_write_error_around_the_fast_tier_is_reported(vm: VM) -> None:
 def test_read_error_is_passed_on_and_resident_pages_are_served(vm: VM) -> None:
     v, below = _open(vm, "admission all")
     _write_data(v, "4K", 64)
+    v.flush()  # or it goes home while the disk fails, if that takes a second
     below.fail()
     _fails(vm, f"dd if={v.path} of=/dev/null bs=4K skip=4096 count=1 iflag=direct status=none")
     _same(vm, v.path, "/tmp/data", 64 * PAGE)
