@@ -65,6 +65,15 @@ private:
     bool placed_ = false;
 };
 
+/// What is no file has no contents to replace: a new file would take the place of a device's node.
+void require_replaceable(const std::string& path) {
+    struct stat there {};
+    if (::lstat(path.c_str(), &there) || S_ISREG(there.st_mode))
+        return;
+    fail("{} is {}, in whose place no file is put; name an ordinary file, or one that is not there yet",
+         path, S_ISLNK(there.st_mode) ? "a symbolic link" : "no ordinary file");
+}
+
 void sync_folder_of(const std::string& path) {
     const std::filesystem::path parent = std::filesystem::path(path).parent_path();
     const unique_fd folder(
@@ -76,6 +85,7 @@ void sync_folder_of(const std::string& path) {
 } // namespace
 
 void replace_file(const std::string& path, std::string_view text, mode_t mode) {
+    require_replaceable(path);
     fresh_file fresh(path);
     fresh.write(text);
     fresh.take_rights(mode);

@@ -186,4 +186,21 @@ TEST(ReplaceFile, KeepsModeAndLeavesNothingElse) {
     std::filesystem::remove_all(folder);
 }
 
+TEST(ReplaceFile, LeavesWhatIsNoFile) {
+    std::string folder = testing::TempDir() + "replace-XXXXXX";
+    ASSERT_NE(nullptr, ::mkdtemp(folder.data()));
+    const std::string pipe = folder + "/pipe";
+    const std::string link = folder + "/link";
+    ASSERT_EQ(0, ::mkfifo(pipe.c_str(), 0600));
+    std::filesystem::create_symlink("file", link);
+    replace_file(folder + "/file", "old\n", 0600);
+    for (const std::string& path : {pipe, link, folder})
+        EXPECT_THROW(replace_file(path, "new\n", 0600), error) << path;
+    EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    EXPECT_EQ("old", read_text_file(folder + "/file"));
+    EXPECT_EQ(3, std::distance(std::filesystem::directory_iterator(folder), {}));
+    std::filesystem::remove_all(folder);
+}
+
 } // namespace

@@ -40,7 +40,7 @@ int dump(const dump_options& options) {
         fmt::print("{}", text);
         return 0;
     }
-    replace_file(options.output, text, 0644);
+    replace_file(options.output, text, 0600); // as private as what it is about
     fmt::print("wrote {} of metadata to {}\n", size_text(text.size()), options.output);
     return 0;
 }
