@@ -162,6 +162,26 @@ def test_interrupted_flush_leaves_the_volume_open(vm: VM) -> None:
 
 
 @MACHINE
+def test_interrupted_close_leaves_nothing_suspended(vm: VM) -> None:
+    below = lower.below(Volume(vm))
+    v = Volume(vm, capacity=below.path).format().open(f"--capacity {below.path}")
+    v.set_options("admission all")
+    below.hold()
+    vm.run(f"{PUT} of={v.path}")
+    v.message("flush")
+    v.wait_for("flush_left_pages", 1)
+    closing = vm.spawn("exec tierctl close v0")
+    # The suspend waits there for what is on its way home.
+    vm.run("until grep -q tiered_postsuspend /proc/$(pgrep -x tierctl)/stack; do sleep 0.1; done")
+    closing.signal(signal.SIGINT)
+    below.work()
+    closing.wait(60)
+    assert "SUSPENDED" not in vm.run("dmsetup info v0", check=False).stdout
+    vm.run("! test -e /dev/mapper/v0 || tierctl close v0")
+    below.remove()
+
+
+@MACHINE
 def test_closed_volume_with_dirty_pages_is_settled_first(vm: VM) -> None:
     v = Volume(vm).format()
     lower.leave_dirty(v, 9)

@@ -109,8 +109,8 @@ std::optional<std::uint64_t> missing_at_home(const open_volume& volume) {
 
 /// Suspended first, so that what is counted is what stays.
 void count_and_remove(const std::string& name) {
-    suspend_dm_device(name);
     const signals_held held; // a volume that stays suspended holds up whoever uses it
+    suspend_dm_device(name);
     try {
         const open_volume volume = describe(require_open(name));
         remove_dm_device(name);
