@@ -63,7 +63,8 @@ std::string record_text(const volume_record& record) {
           {"fs_type", record.tier.fs_type},
           {"fs_uuid", record.tier.fs_uuid}}},
     };
-    return json.dump(2) + "\n";
+    // A serial number may be any bytes.
+    return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 volume_record record_from_text(const std::string& text, const std::string& path) {

@@ -92,6 +92,15 @@ TEST_F(Records, AreRefusedWhenDamaged) {
     EXPECT_THROW(record_store(folder).find_uuid("u9"), error);
 }
 
+TEST_F(Records, AreKeptAlsoOfADiskWhoseSerialNumberIsNoText) {
+    const record_store store(folder);
+    volume_record record = sample("u1", 5);
+    record.tier.serial = "S\xff\x80";
+    store.keep(record);
+    ASSERT_TRUE(store.find_uuid("u1"));
+    EXPECT_EQ(0u, store.find_uuid("u1")->tier.serial.find('S'));
+}
+
 TEST_F(Records, ThatCannotBeKeptAreAnError) {
     std::ofstream(folder + "/file") << "";
     EXPECT_THROW(record_store(folder + "/file").keep(sample("u1", 5)), error);

@@ -60,7 +60,7 @@ bool tried(const std::function<void()>& work) {
     try {
         work();
         return true;
-    } catch (const error& e) {
+    } catch (const std::exception& e) { // whatever it is, the others are to be tried
         fmt::print(stderr, "tierctl: {}\n", e.what());
         return false;
     }
