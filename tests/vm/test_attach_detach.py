@@ -172,7 +172,7 @@ def test_interrupted_close_leaves_nothing_suspended(vm: VM) -> None:
     v.wait_for("flush_left_pages", 1)
     closing = vm.spawn("exec tierctl close v0")
     # The suspend waits there for what is on its way home.
-    vm.run("until grep -q tiered_postsuspend /proc/$(pgrep -x tierctl)/stack; do sleep 0.1; done")
+    vm.run("until grep -q tiered_ /proc/$(pgrep -x tierctl)/stack; do sleep 0.1; done")
     closing.signal(signal.SIGINT)
     below.work()
     closing.wait(60)

@@ -66,6 +66,27 @@ def test_record_follows_writethrough(vm: VM) -> None:
 
 
 @MACHINE
+def test_lost_page_keeps_the_disk_from_being_called_whole(vm: VM) -> None:
+    v = Volume(vm).format()
+    lower.leave_dirty(v, 9)
+    with memory.healed_after(vm):
+        memory.spoil(v, memory.places(v)[5].data)
+        v.open("--read-only")  # or the page might be home before it is read
+        vm.run(f"! dd if={v.path} of=/dev/null bs=4K count=9 iflag=direct status=none")
+        v.close()
+        v.open()
+        v.wait_for("frames_lost", 1)
+        said = vm.run("tierctl set v0 writethrough=yes").stdout
+        assert "1 pages are lost, so that the disk alone does not have everything" in said, said
+        vm.run("tierctl flush v0")
+        assert v.counters()["frames_dirty"] == 0 and _record(vm) == "in_use"
+        vm.run(f"dd if=/dev/urandom of={v.path} bs=4K seek=5 count=1 oflag=direct status=none")
+        vm.run("tierctl flush v0")
+        assert _record(vm) == "writethrough"
+        v.close()
+
+
+@MACHINE
 def test_interrupted_change_leaves_the_old_options(vm: VM) -> None:
     below = lower.below(Volume(vm))
     v = Volume(vm, capacity=below.path).format().open(f"--capacity {below.path}")

@@ -16,6 +16,10 @@ struct volume_counters {
 #define TIERED_COUNTER(name) std::uint64_t name = 0;
     TIERED_STATUS_FIELDS(TIERED_COUNTER)
 #undef TIERED_COUNTER
+
+    /// Pages of which the disk has older contents, or may have: dirty ones, and those that were
+    /// lost while they were dirty.
+    std::uint64_t pages_not_home() const { return frames_dirty + frames_lost; }
 };
 
 struct volume_status {

@@ -27,6 +27,14 @@ std::string line(std::size_t fields, const std::string& start = "rw -") {
     return text;
 }
 
+TEST(Status, CountsLostPagesAmongThoseThatTheDiskLacks) {
+    volume_counters counters;
+    EXPECT_EQ(0u, counters.pages_not_home());
+    counters.frames_dirty = 5;
+    counters.frames_lost = 2;
+    EXPECT_EQ(7u, counters.pages_not_home());
+}
+
 TEST(Status, ReadsEveryFieldAtItsPosition) {
     const std::vector<std::string> names = field_names();
     const volume_status status = parse_status(line(names.size()));

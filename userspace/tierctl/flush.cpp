@@ -4,8 +4,8 @@
 
 #include "dm.hpp"
 #include "error.hpp"
+#include "open_close.hpp"
 #include "open_volumes.hpp"
-#include "records.hpp"
 #include "signals.hpp"
 #include "table.hpp"
 #include "text.hpp"
@@ -105,13 +105,11 @@ int wait_for_end(const std::string& name) {
     return 0;
 }
 
-/// The disk of a volume that writes through has everything from the moment that nothing is dirty.
+/// The disk of a volume that writes through has everything from the moment that nothing is dirty
+/// and nothing lost.
 void note_if_written_through(const std::string& name) {
-    const dm_device device = require_open(name);
-    const open_volume volume = describe(device);
-    if (parse_table(device.table).has("writethrough") && volume.status.counters &&
-        !volume.status.counters->frames_dirty)
-        note_written_through(volume.uuid);
+    if (parse_table(require_open(name).table).has("writethrough"))
+        settle_writethrough(name, false);
 }
 
 struct flush_options {

@@ -104,7 +104,7 @@ void create_noted(const found_volume& volume, const std::string& parameters) {
 std::optional<std::uint64_t> missing_at_home(const open_volume& volume) {
     if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || !volume.status.counters)
         return std::nullopt;
-    return volume.status.counters->frames_dirty + volume.status.counters->frames_lost;
+    return volume.status.counters->pages_not_home();
 }
 
 /// Suspended first, so that what is counted is what stays.
@@ -138,14 +138,20 @@ void load_module() {
 
 void settle_writethrough(const std::string& name, bool tell) {
     const open_volume volume = describe(require_open(name));
-    const std::uint64_t dirty = volume.status.counters ? volume.status.counters->frames_dirty : 1;
-    if (!dirty)
+    if (!volume.status.counters)
+        return;
+    const volume_counters& now = *volume.status.counters;
+    if (!now.pages_not_home())
         note_written_through(volume.uuid);
-    else if (tell)
+    if (tell && now.frames_dirty)
         fmt::print(
             "{} pages are still only in the fast tier; tierctl flush {} waits until they are "
             "home\n",
-            count_text(dirty), name);
+            count_text(now.frames_dirty), name);
+    if (tell && now.frames_lost)
+        fmt::print("{} pages are lost, so that the disk alone does not have everything; write them "
+                   "anew (tierctl check {} names them), then run tierctl flush {}\n",
+                   count_text(now.frames_lost), name, name);
 }
 
 void open_found(const open_options& options, const found_volume& volume) {

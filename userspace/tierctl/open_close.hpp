@@ -28,7 +28,7 @@ void open_by_name(const open_options& options);
 void open_found(const open_options& options, const tiered::found_volume& volume);
 
 /// A volume that writes through: notes that its disk has everything or, where pages are still on
-/// their way home, says how many if it is to `tell`. Until they are there the disk is not whole.
+/// their way home or lost, says how many if it is to `tell`. Until then the disk is not whole.
 void settle_writethrough(const std::string& name, bool tell);
 
 /// Throws when somebody uses the open volume, and says who where that is known.
