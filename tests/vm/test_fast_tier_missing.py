@@ -69,6 +69,26 @@ def test_clean_volume_is_served_by_its_disk(vm: VM) -> None:
     v.close()
 
 
+@pytest.mark.vm(nvdimm=["16M", "24M"], disks="96M")
+def test_damaged_fast_tier_of_another_volume_ends_no_waiting(vm: VM) -> None:
+    v = Volume(vm).format()
+    vm.run("mkdir -p /etc/tiered.d; cat > /etc/tiered.d/v0.conf", input=b"name = v0\nwait = 60\n")
+    # Two superblocks with a magic that do not check.
+    vm.run(f"dd if={v.fast} of=/dev/pmem1 bs=4K count=2 oflag=direct status=none")
+    for place in (1000, 5096):
+        vm.run(f"printf x | dd of=/dev/pmem1 bs=1 seek={place} conv=notrunc,fsync status=none")
+    assert "cannot be used" in vm.run("tierctl list").stderr
+    memory.unbind(vm)
+    opening = vm.spawn("exec tierctl open --configured v0")
+    # It waits for an event, after its first look.
+    vm.run("until grep -q poll /proc/$(pgrep -x tierctl)/stack; do sleep 0.1; done")
+    memory.bind(vm)
+    assert opening.wait(90).status == 0
+    assert v.state() == "rw"
+    v.close()
+    vm.run("rm -r /etc/tiered.d; dd if=/dev/zero of=/dev/pmem1 bs=4K count=2 oflag=direct status=none")
+
+
 @MACHINE
 def test_written_through_volume_is_served_by_its_disk_after_a_crash(vm: VM) -> None:
     v, contents = _written(vm, "--writethrough")

@@ -71,9 +71,6 @@ def test_lost_page_keeps_the_disk_from_being_called_whole(vm: VM) -> None:
     lower.leave_dirty(v, 9)
     with memory.healed_after(vm):
         memory.spoil(v, memory.places(v)[5].data)
-        v.open("--read-only")  # or the page might be home before it is read
-        vm.run(f"! dd if={v.path} of=/dev/null bs=4K count=9 iflag=direct status=none")
-        v.close()
         v.open()
         v.wait_for("frames_lost", 1)
         said = vm.run("tierctl set v0 writethrough=yes").stdout

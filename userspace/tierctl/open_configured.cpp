@@ -10,6 +10,7 @@
 #include "open_close.hpp"
 #include "verbs.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -21,9 +22,13 @@ namespace {
 using namespace tiered;
 using steady = std::chrono::steady_clock;
 
+/// What cannot be used, of this volume or of others, is no reason to stop waiting: when the time is
+/// up, opening says what is wrong.
 bool both_tiers_present(const configured_volume& wanted) {
-    const auto volume = find_volume(wanted.name);
-    if (!volume)
+    const std::vector<found_volume> found = scan_fast_tiers().volumes;
+    const auto volume = std::ranges::find_if(
+        found, [&](const found_volume& one) { return one.sb.name() == wanted.name; });
+    if (volume == found.end())
         return false;
     if (!wanted.capacity.empty())
         return std::filesystem::exists(wanted.capacity);
