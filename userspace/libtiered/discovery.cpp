@@ -21,17 +21,19 @@ std::string described(const tier_identity& tier) {
     std::string text = size_text(tier.size_sectors * TIERED_SECTOR_BYTES);
     if (!tier.serial.empty())
         text += fmt::format(", serial number {}", tier.serial);
-    else if (tier.adopted && !tier.fs_uuid.empty())
+    else if (is_known_by_file_system(tier))
         text += fmt::format(", {} with UUID {}", tier.fs_type, tier.fs_uuid);
     return text;
 }
 
+/// Nothing is read that is not needed: a disk that does not answer, of whomever, would hold up all.
 std::vector<capacity_candidate> capacity_candidates(const sought_disk& sought) {
+    const bool look = is_known_by_file_system(sought.tier);
     std::vector<capacity_candidate> candidates;
     for (const block_device& device : all_block_devices())
         if (can_be_capacity_tier(device, sought))
-            candidates.push_back(
-                {device.dev_path(), device.size_sectors, device.serial, file_system_uuid(device)});
+            candidates.push_back({device.dev_path(), device.size_sectors, device.serial,
+                                  look ? file_system_uuid(device) : ""});
     return candidates;
 }
 
@@ -95,12 +97,16 @@ found_volume require_volume(const std::string& name) {
          name);
 }
 
+bool is_known_by_file_system(const tier_identity& tier) {
+    return tier.serial.empty() && tier.adopted && !tier.fs_uuid.empty();
+}
+
 bool is_capacity_tier(const tier_identity& wanted, const capacity_candidate& candidate) {
     if (candidate.size_sectors < wanted.size_sectors)
         return false;
     if (!wanted.serial.empty())
         return candidate.serial.substr(0, sizeof(tiered_tier_disk::serial)) == wanted.serial;
-    if (wanted.adopted && !wanted.fs_uuid.empty())
+    if (is_known_by_file_system(wanted))
         return candidate.fs_uuid == wanted.fs_uuid;
     return candidate.size_sectors == wanted.size_sectors;
 }

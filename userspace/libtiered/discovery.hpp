@@ -55,6 +55,10 @@ struct capacity_candidate {
     std::string fs_uuid;
 };
 
+/// True when only its file system tells the disk from others: an adopted one without a serial
+/// number. No other disk has to be read to be known.
+bool is_known_by_file_system(const tier_identity& tier);
+
 /// True when `candidate` may be the disk that `wanted` describes.
 ///
 /// It must not be smaller and, where one was recorded, its serial number must match; a disk that is

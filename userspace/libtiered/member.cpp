@@ -67,8 +67,8 @@ std::optional<member> capacity_member(const block_device& device) {
     if (device.dm_uuid.starts_with(dm_uuid_prefix))
         return std::nullopt; // a volume, not a part of one
     for (const known_volume& known : known_volumes()) {
-        const bool by_file_system = known.tier.serial.empty() && !known.tier.fs_uuid.empty();
-        const std::string fs_uuid = by_file_system ? file_system_uuid(device) : "";
+        const std::string fs_uuid =
+            is_known_by_file_system(known.tier) ? file_system_uuid(device) : "";
         if (is_surely_capacity_tier(known.tier, device, fs_uuid))
             return member{member::role::capacity, known.name, known.uuid, false};
     }
@@ -79,7 +79,7 @@ std::optional<member> capacity_member(const block_device& device) {
 
 bool is_surely_capacity_tier(const tier_identity& wanted, const block_device& candidate,
                              const std::string& fs_uuid) {
-    const bool by_size_alone = wanted.serial.empty() && (!wanted.adopted || wanted.fs_uuid.empty());
+    const bool by_size_alone = wanted.serial.empty() && !is_known_by_file_system(wanted);
     return !by_size_alone && is_capacity_tier(wanted, {candidate.dev_path(), candidate.size_sectors,
                                                        candidate.serial, fs_uuid});
 }

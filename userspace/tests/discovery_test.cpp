@@ -66,6 +66,16 @@ TEST(Discovery, DoesNotAskForTheFileSystemWhereASerialIsKnown) {
     EXPECT_EQ("/dev/a", choose_capacity(disk_of(sb), {{"/dev/a", sectors, "S1", "F2"}}));
 }
 
+TEST(Discovery, ReadsDisksOnlyWhereTheirFileSystemDecides) {
+    const auto reads = [](const char* serial, bool adopted, const char* fs_uuid) {
+        return is_known_by_file_system(volume_with(serial, adopted, fs_uuid).tier());
+    };
+    EXPECT_TRUE(reads("", true, "F1"));
+    EXPECT_FALSE(reads("S1", true, "F1"));
+    EXPECT_FALSE(reads("", true, ""));
+    EXPECT_FALSE(reads("", false, ""));
+}
+
 TEST(Discovery, ComparesSerialsAsFarAsTheyAreRecorded) {
     const std::string serial(70, 'x');
     const superblock sb = volume_with(serial, false, "");
