@@ -203,9 +203,16 @@ def test_mapped_device_is_attached(vm: VM) -> None:
         vm.run(f"dmsetup create data {identity} --table '0 {size} linear {DISK} 0'")
         result = vm.run(f"{ATTACH} /dev/mapper/data")
         assert ("open v0 --capacity /dev/mapper/data" in result.stderr) == warned, result.stderr
-        contents = _beginning(vm, "/dev/mapper/v0")
+        vm.run("tierctl set v0 admission=all")
+        vm.run(f"{PUT} of=/dev/mapper/v0 && tierctl flush v0 && tierctl close v0")
+        vm.run(f"{PUT} of=/dev/mapper/data")  # what the frames hold is old now
+        contents = _beginning(vm, "/dev/mapper/data")
+        refused(vm, f"{ATTACH} /dev/mapper/data", "'v0' is there, closed: tierctl open v0, or give --force")
+        vm.run(f"{ATTACH} --force /dev/mapper/data")
+        assert _beginning(vm, "/dev/mapper/v0") == contents
         vm.run("tierctl close v0")
         # As after an attach that was interrupted when the volume was made.
+        vm.run("tierctl format v0 --fast /dev/pmem0 /dev/mapper/data --adopt --force")
         assert "was made before" in vm.run(f"{ATTACH} /dev/mapper/data").stdout
         vm.run("tierctl detach v0" + (" --capacity /dev/mapper/data" if warned else ""))
         assert _beginning(vm, "/dev/mapper/data") == contents

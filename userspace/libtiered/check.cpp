@@ -353,6 +353,12 @@ check_report check_volume(storage& fast, storage* capacity, const check_options&
     return report;
 }
 
+bool holds_pages(storage& fast, const superblock& sb) {
+    const word_tables tables(fast, sb);
+    const found_words results(tables);
+    return results.free + results.retired < sb.frames();
+}
+
 std::uint64_t count_dirty_pages(storage& fast, const superblock& sb) {
     const word_tables tables(fast, sb);
     const found_words results(tables);

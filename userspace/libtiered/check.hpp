@@ -52,6 +52,9 @@ struct check_options {
 /// that is damaged is a finding. `capacity` may be null where only the fast tier's words matter.
 check_report check_volume(storage& fast, storage* capacity, const check_options& options);
 
+/// Whether a frame of the volume `sb` holds a page, or may: an empty volume has none that does.
+bool holds_pages(storage& fast, const superblock& sb);
+
 /// Number of dirty pages of the volume `sb`, for a warning before they are destroyed.
 std::uint64_t count_dirty_pages(storage& fast, const superblock& sb);
 

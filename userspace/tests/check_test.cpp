@@ -36,6 +36,19 @@ TEST(Check, CountsFramesByState) {
     EXPECT_EQ(1u, count_dirty_pages(volume.fast, volume.sb));
 }
 
+TEST(Check, KnowsWhetherAnyFrameHoldsAPage) {
+    test_volume volume;
+    EXPECT_FALSE(holds_pages(volume.fast, volume.sb));
+    volume.claim(3, 0, TIERED_CLAIM_RETIRED, 0);
+    EXPECT_FALSE(holds_pages(volume.fast, volume.sb));
+    volume.claim(4, 7, TIERED_CLAIM_CLEAN, 1);
+    EXPECT_TRUE(holds_pages(volume.fast, volume.sb));
+    test_volume damaged;
+    damaged.set_primary(4, damaged_word);
+    damaged.set_shadow(4, damaged_word);
+    EXPECT_TRUE(holds_pages(damaged.fast, damaged.sb)) << "nobody knows";
+}
+
 TEST(Check, FindsOlderClaimsNormal) {
     test_volume volume;
     volume.claim(10, 5, TIERED_CLAIM_DIRTY, 0);

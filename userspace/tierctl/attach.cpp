@@ -2,6 +2,7 @@
 // tierctl attach: gives a disk that has data a fast tier, without copying, and opens the volume.
 // Formatting leaves no volume or a whole one, so whatever interrupts it, attach can be run again.
 #include "block_device.hpp"
+#include "check.hpp"
 #include "error.hpp"
 #include "format.hpp"
 #include "open_close.hpp"
@@ -72,6 +73,15 @@ bool is_attached(const attach_options& options, const block_device& disk) {
     return volume.capacity_path == disk.dev_path() && volume.fast_path == kernel_path(options.fast);
 }
 
+/// What a frame holds may be older than what the disk has by now.
+void require_empty(const found_volume& volume) {
+    file_storage fast(volume.fast_path, file_storage::access::read_only);
+    if (holds_pages(fast, volume.sb))
+        fail("the volume '{0}' is there, closed: tierctl open {0}, or give --force to make it anew "
+             "over what the disk has now",
+             volume.sb.name());
+}
+
 /// The volume, where an earlier attach made it and was interrupted before it was open.
 std::optional<found_volume> made_before(const attach_options& options, const block_device& disk) {
     auto volume = find_volume(options.name);
@@ -82,6 +92,7 @@ std::optional<found_volume> made_before(const attach_options& options, const blo
                                        signature ? signature->uuid : ""};
     if (!volume->sb.tier().adopted || !is_capacity_tier(volume->sb.tier(), candidate))
         return std::nullopt;
+    require_empty(*volume);
     fmt::print("the volume '{}' of {} and {} was made before; it is opened now\n", options.name,
                options.fast, disk.path);
     return volume;
@@ -111,7 +122,7 @@ int attach(const attach_options& options) {
     }
     require_idle(disk);
     tell_what_is_there(disk, options);
-    auto volume = made_before(options, disk);
+    auto volume = options.force ? std::nullopt : made_before(options, disk);
     if (!volume)
         volume = make_volume({.name = options.name,
                               .fast = options.fast,
