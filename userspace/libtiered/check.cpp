@@ -76,6 +76,7 @@ public:
     template <typename... Args>
     void say(severity level, fmt::format_string<Args...> format, Args&&... args) {
         report_.worst = std::max(report_.worst, level);
+        report_.damages += level == severity::damage;
         if (report_.findings.size() < findings_kept)
             report_.findings.push_back({level, fmt::format(format, std::forward<Args>(args)...)});
         else
@@ -335,6 +336,7 @@ check_report check_volume(storage& fast, storage* capacity, const check_options&
             {severity::damage,
              fmt::format("neither superblock can be believed; one {}", found.fault)});
         report.worst = severity::damage;
+        report.damages = 1;
         return report;
     }
     report.sb = *found.chosen;

@@ -39,6 +39,10 @@ struct check_report {
     check_counts counts;
     std::vector<finding> findings;
     std::uint64_t findings_left_out = 0; ///< beyond the number that is kept
+    std::uint64_t damages = 0;           ///< findings that are damage, kept or not
+
+    /// True when there is damage, and all of it is pages that are known to be lost.
+    bool only_lost() const { return damages > 0 && damages == counts.lost; }
 
     severity worst = severity::note;
 };

@@ -205,6 +205,21 @@ TEST(Check, FindsLostPagesDamage) {
     EXPECT_TRUE(mentions(report, "page 5 is lost"));
 }
 
+TEST(Check, KnowsWhenAllDamageIsLostPages) {
+    test_volume volume;
+    EXPECT_FALSE(check(volume).only_lost());
+    const std::uint32_t lost = volume.sb.frames() - 1;
+    for (std::uint32_t frame = 0; frame < lost; frame++)
+        volume.claim(frame, frame, TIERED_CLAIM_LOST, 1);
+    const check_report report = check(volume);
+    EXPECT_GT(report.findings_left_out, 0u);
+    EXPECT_EQ(lost, report.damages);
+    EXPECT_TRUE(report.only_lost());
+    volume.set_primary(lost, damaged_word);
+    volume.set_shadow(lost, damaged_word);
+    EXPECT_FALSE(check(volume).only_lost());
+}
+
 TEST(Check, SurvivesUnreadableSectorsOfTheTables) {
     test_volume volume;
     volume.claim(0, 5, TIERED_CLAIM_DIRTY, 3);

@@ -23,7 +23,6 @@
 #include "signals.hpp"
 #include "verbs.hpp"
 
-#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -114,13 +113,6 @@ std::string first_finding(const check_report& report, severity level) {
     return "see tierctl check";
 }
 
-/// Whether there is no other damage than the pages that are known as lost.
-bool only_lost(const check_report& report) {
-    const auto damages = std::ranges::count(report.findings, severity::damage, &finding::level);
-    return report.counts.lost > 0 && report.findings_left_out == 0 &&
-           static_cast<std::uint64_t>(damages) == report.counts.lost;
-}
-
 void require_whole(const check_report& report, const detach_options& options) {
     const check_counts& counts = report.counts;
     if (counts.dirty)
@@ -132,7 +124,7 @@ void require_whole(const check_report& report, const detach_options& options) {
             "{} pages of the volume '{}' are lost: its disk has older contents there; restore them "
             "from a backup while it is open, or give --accept-loss",
             count_text(counts.lost), options.name);
-    if (report.worst == severity::damage && !only_lost(report))
+    if (report.worst == severity::damage && !report.only_lost())
         fail("the disk of the volume '{}' cannot be shown to be whole: {}; tierctl check {} tells "
              "more",
              options.name, first_finding(report, severity::damage), options.name);
