@@ -6,6 +6,7 @@
 #include "table_writer.hpp"
 #include "word_tables.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace tiered {
@@ -43,6 +44,25 @@ superblock superblock_for(storage& fast, const std::string& path, const volume_d
     return *found.chosen;
 }
 
+/// A dump knows nothing of a growth after it.
+void grow(superblock& sb, std::uint64_t sectors) {
+    const std::uint64_t disk_sectors = std::max(sectors, sb.tier().size_sectors);
+    if (sectors <= sb.volume_sectors())
+        return;
+    sb.raw.volume_sectors = cpu_to_le64(sectors);
+    sb.raw.tiers[0].size_sectors = cpu_to_le64(disk_sectors);
+    tiered_superblock_seal(&sb.raw);
+}
+
+/// With a superblock that makes the volume smaller than it was, pages would be lost.
+void require_all_within(const word_tables& tables) {
+    for (std::uint32_t frame = 0; frame < tables.view.frames; frame++)
+        if (const auto beyond = claim_beyond(tables, frame))
+            fail("the volume has grown since the dump was made: frame {} holds page {}, which is "
+                 "beyond the end that the dump knows; give a newer dump",
+                 frame, beyond->page);
+}
+
 void add_frame(std::vector<frame_run>& runs, std::uint32_t frame) {
     if (!runs.empty() && runs.back().first + runs.back().count == frame)
         runs.back().count++;
@@ -60,6 +80,8 @@ public:
     }
 
     void run() {
+        if (plan_.write_superblocks)
+            require_all_within(here_);
         for (std::uint32_t frame = 0; frame < here_.view.frames; frame++)
             note_claim(frame);
         for (std::uint32_t frame = 0; frame < here_.view.frames; frame++)
@@ -135,10 +157,13 @@ private:
 
 } // namespace
 
-restore_plan plan_restore(storage& fast, const std::string& path, const volume_dump& dump) {
+restore_plan plan_restore(storage& fast, const std::string& path, const volume_dump& dump,
+                          std::uint64_t known_sectors) {
     require_whole(dump);
     restore_plan plan;
     plan.sb = superblock_for(fast, path, dump, plan.write_superblocks);
+    if (plan.write_superblocks)
+        grow(plan.sb, known_sectors);
     restorer(fast, dump, plan).run();
     return plan;
 }

@@ -39,8 +39,11 @@ struct restore_plan {
 };
 
 /// Compares the medium with the dump; reads only. Throws a sentence when the dump is of another
-/// volume or does not check, or something else than a volume is on `path`.
-restore_plan plan_restore(storage& fast, const std::string& path, const volume_dump& dump);
+/// volume or does not check, something else than a volume is on `path`, or the superblocks would
+/// make the volume smaller than it was: a dump knows nothing of a growth after it, so that it gets
+/// `known_sectors` where these are more.
+restore_plan plan_restore(storage& fast, const std::string& path, const volume_dump& dump,
+                          std::uint64_t known_sectors = 0);
 
 /// Does it. Returns sentences about what the medium did not take.
 std::vector<std::string> carry_out(storage& fast, const restore_plan& plan);

@@ -197,6 +197,23 @@ TEST(Restore, AsksWhereTheVolumeWasInUseSince) {
     EXPECT_TRUE(plan_restore(known.v.fast, path, dump).needs_acceptance());
 }
 
+TEST(Restore, MakesNoVolumeSmallerThanItWas) {
+    constexpr std::uint64_t sectors = 16384;
+    test_volume small(1 << 20, small_spec(sectors));
+    const volume_dump dump = parse_dump(dump_text(small.fast, 0), path, 1 << 20);
+    test_volume grown(1 << 20, small_spec(2 * sectors));
+    const std::uint64_t last = grown.sb.pages() - 1;
+    grown.claim(7, last, TIERED_CLAIM_DIRTY, 1);
+    wipe(grown, 0, TIERED_SUPERBLOCKS * TIERED_SUPERBLOCK_BYTES);
+    EXPECT_THROW(plan_restore(grown.fast, path, dump), error);
+    EXPECT_THROW(plan_restore(grown.fast, path, dump, sectors), error);
+    EXPECT_TRUE(carry_out(grown.fast, plan_restore(grown.fast, path, dump, 2 * sectors)).empty());
+    const check_report report = check_volume(grown.fast, &grown.capacity, {});
+    EXPECT_EQ(2 * sectors, report.sb.volume_sectors());
+    EXPECT_EQ(severity::note, report.worst);
+    EXPECT_TRUE(not_at_home(grown.fast, report.sb).contains(last));
+}
+
 TEST(Restore, RefusesAnotherVolumeAndADamagedDump) {
     std::mt19937 random(9);
     known_volume known(random);

@@ -62,8 +62,8 @@ void require_nothing_else(const std::string& path) {
 
 void print_plan(const restore_plan& plan, const volume_dump& dump, const char* what) {
     if (plan.write_superblocks)
-        fmt::print("{}: write both superblocks of '{}' ({})\n", what, plan.sb.name(),
-                   plan.sb.uuid());
+        fmt::print("{}: write both superblocks of '{}' ({}), {}\n", what, plan.sb.name(),
+                   plan.sb.uuid(), size_text(plan.sb.volume_bytes()));
     if (!plan.changes.empty())
         fmt::print("{}: write the words of {} frames, which cannot be read; {} pages that were "
                    "dirty or lost come back\n",
@@ -113,7 +113,9 @@ int restore(const restore_options& options) {
     file_storage fast(options.fast, options.dry_run ? file_storage::access::read_only
                                                     : file_storage::access::exclusive);
     const volume_dump dump = parse_dump(text_of(options.file), options.file, fast.size_bytes());
-    const restore_plan plan = plan_restore(fast, options.fast, dump);
+    const auto record = record_store().find_uuid(dump.sb.uuid());
+    const restore_plan plan =
+        plan_restore(fast, options.fast, dump, record ? record->volume_sectors : 0);
     if (plan.write_superblocks)
         require_nothing_else(options.fast);
     if (!options.json)
