@@ -69,6 +69,20 @@ def test_clean_volume_is_served_by_its_disk(vm: VM) -> None:
     v.close()
 
 
+@MACHINE
+def test_disk_that_is_found_open_alone_is_noted(vm: VM) -> None:
+    v = Volume(vm).format()
+    homes = "grep -o '\"homes\": .*' /var/lib/tiered/*"
+    uuid = json.loads(vm.run("cat /var/lib/tiered/*").stdout)["uuid"]
+    for option, noted in (("read_only", "whole"), ("nothing_dirty", "alone")):
+        # As from an initramfs, whose records are others.
+        vm.run(f"dmsetup create v0 -u TIERED-{uuid} --table '{ALONE} 1 {option}' && tierctl note-open")
+        assert noted in vm.run(homes).stdout, option
+        vm.run("dmsetup remove v0")
+    _refused(vm, "tierctl open v0", "for writing without /dev/pmem0")
+    v.format("--adopt --force")
+
+
 @pytest.mark.vm(nvdimm=["16M", "24M"], disks="96M")
 def test_damaged_fast_tier_of_another_volume_ends_no_waiting(vm: VM) -> None:
     v = Volume(vm).format()

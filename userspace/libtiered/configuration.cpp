@@ -143,6 +143,10 @@ configured_volume configuration_from_text(std::string_view text, const std::stri
     }
     if (volume.name.empty())
         fail("{} names no volume; add a line name = NAME", path);
+    if (volume.open == open_when::initramfs && volume.without_fast)
+        fail("{} has 'open = initramfs' with the option 'without_fast', but the initramfs cannot "
+             "know whether the disk has everything; leave the option away, or write open = boot",
+             path);
     return volume;
 }
 

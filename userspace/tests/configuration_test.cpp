@@ -32,13 +32,13 @@ TEST(Configuration, HasDefaults) {
 
 TEST(Configuration, TakesEverySetting) {
     const configured_volume volume = configuration_from_text("# comment\n\n  name=data  \r\n"
-                                                             "open = initramfs\n"
+                                                             "open = no\n"
                                                              "options = read_only  without_fast\n"
                                                              "\tcapacity = /dev/disk/by-id/a=b\n"
                                                              "wait = 0",
                                                              "x.conf");
     EXPECT_EQ("data", volume.name);
-    EXPECT_EQ(open_when::initramfs, volume.open);
+    EXPECT_EQ(open_when::never, volume.open);
     EXPECT_TRUE(volume.read_only && volume.without_fast && !volume.writethrough);
     EXPECT_EQ("/dev/disk/by-id/a=b", volume.capacity);
     EXPECT_EQ(std::chrono::seconds(0), volume.wait);
@@ -53,6 +53,7 @@ TEST(Configuration, SaysWhichLineIsWrong) {
         {"name =\n", "x.conf, line 1: "},
         {"name = a\nname = a\n", "x.conf, line 2: 'name' stands in this file already"},
         {"name = a\n#\nopen = maybe", "x.conf, line 3: 'open' cannot be 'maybe'"},
+        {"options = without_fast\nopen = initramfs\nname = a", "x.conf has 'open = initramfs' with"},
         {"name = a\nopen = \n", "x.conf, line 2: 'open' cannot be ''"},
         {"options = readonly", "x.conf, line 1: there is no option 'readonly'"},
         {"capacity = vda", "x.conf, line 1: 'capacity' cannot be 'vda'"},

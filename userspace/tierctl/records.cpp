@@ -4,6 +4,7 @@
 
 #include "error.hpp"
 #include "open_volumes.hpp"
+#include "table.hpp"
 
 #include <algorithm>
 #include <ctime>
@@ -69,14 +70,18 @@ void note_close(const std::string& uuid, std::uint64_t missing_pages) {
 
 void note_found_open(const dm_device& device) {
     const open_volume volume = describe(device);
-    // Without its fast tier the volume has no UUID to be known by; read-only it changes nothing.
-    if (volume.without_fast() || volume.status.state == TIERED_STATE_RO || volume.uuid.empty())
+    // Read-only it changes nothing; without a fast tier, and made by dmsetup, it may have no UUID.
+    if (volume.status.state == TIERED_STATE_RO || volume.uuid.empty())
         return;
+    const volume_table table = parse_table(device.table);
     const auto record = record_store().find_uuid(volume.uuid);
-    const std::vector<std::string> words = split_words(device.table);
-    const bool writes_through = std::ranges::find(words, "writethrough") != words.end();
+    if (volume.without_fast()) {
+        if (record && record->homes != homes_state::alone && table.has("nothing_dirty"))
+            note_alone(*record);
+        return;
+    }
     if (record && (record->homes == homes_state::in_use ||
-                   (record->homes == homes_state::writethrough && writes_through)))
+                   (record->homes == homes_state::writethrough && table.has("writethrough"))))
         return;
     file_storage fast(volume.fast_path, file_storage::access::read_only);
     if (const superblock_search found = find_superblock(fast); found.chosen)

@@ -24,7 +24,7 @@ void note_written_through(const std::string& uuid);
 void note_close(const std::string& uuid, std::uint64_t missing_pages);
 
 /// The volume was found open, perhaps by dmsetup alone: a record that says otherwise says the truth
-/// from now on. One that is right already stays.
+/// from now on, or that the disk is written alone. One that is right already stays.
 void note_found_open(const tiered::dm_device& device);
 
 /// The volume is about to write through no longer: nobody knows how much will not be at home.
