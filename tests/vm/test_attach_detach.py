@@ -97,6 +97,19 @@ def test_detach_goes_on_after_each_step(vm: VM) -> None:
         _require_detached(vm, contents)
 
 
+@pytest.mark.vm(nvdimm=["16M", "24M"], disks="300M")
+def test_former_fast_tier_of_a_detached_disk_is_refused(vm: VM) -> None:
+    volume.make(vm).close()
+    vm.run("sleep 1")  # what records and superblocks count in
+    vm.run(f"tierctl format v1 --fast /dev/pmem1 {DISK} --adopt --force && tierctl detach v1 --until note")
+    for name in ("v0", "v1"):
+        refused(vm, f"tierctl open {name}", f"may have been used by itself since.*tierctl detach {name}")
+    vm.run("tierctl detach v1 && dd if=/dev/zero of=/dev/pmem0 bs=8K count=1 oflag=direct status=none")
+    # Nothing but the record of the first volume is left, and it claims the disk no longer.
+    refused(vm, f"tierctl recognise {DISK}", "belongs to no volume")
+    vm.run(f"tierctl attach v2 --fast /dev/pmem1 {DISK} && tierctl detach v2")
+
+
 @MACHINE
 @pytest.mark.limit(90)
 def test_detach_goes_on_after_power_cuts(vm: VM) -> None:

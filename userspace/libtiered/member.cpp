@@ -24,7 +24,8 @@ std::vector<known_volume> known_volumes() {
     for (const found_volume& found : scan_fast_tiers().volumes)
         known.push_back({found.sb.name(), found.sb.uuid(), found.sb.tier()});
     for (const volume_record& record : record_store().all())
-        known.push_back({record.name, record.uuid, record.tier});
+        if (record.homes != homes_state::released) // the disk is to be used by itself
+            known.push_back({record.name, record.uuid, record.tier});
     return known;
 }
 

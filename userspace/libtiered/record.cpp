@@ -46,6 +46,12 @@ homes_state state_called(const std::string& name) {
 
 } // namespace
 
+bool is_same_disk(const tier_identity& one, const tier_identity& other) {
+    if (!one.serial.empty() || !other.serial.empty())
+        return one.serial == other.serial;
+    return !one.fs_uuid.empty() && one.fs_uuid == other.fs_uuid;
+}
+
 std::string record_text(const volume_record& record) {
     const nlohmann::ordered_json json{
         {"version", record_version},

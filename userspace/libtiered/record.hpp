@@ -19,7 +19,7 @@ enum class homes_state {
     lacking,      ///< `missing_pages` were only in the fast tier when the volume was closed
     in_use,       ///< not known: the volume was open for writing
     alone,    ///< the disk was opened for writing without the fast tier, whose contents are old now
-    released, ///< all at home, and the fast tier was being let go: `tierctl detach` was not ended
+    released, ///< all at home, and the fast tier let go: `tierctl detach` of it or of a later one
 };
 
 struct volume_record {
@@ -38,6 +38,10 @@ struct volume_record {
                homes == homes_state::alone || homes == homes_state::released;
     }
 };
+
+/// True when both are surely the same disk: by serial number or, where neither has one, by the file
+/// system. Sizes repeat, and change.
+bool is_same_disk(const tier_identity& one, const tier_identity& other);
 
 /// The record as text and back; from_text throws a sentence about `path` when the text is none.
 std::string record_text(const volume_record& record);

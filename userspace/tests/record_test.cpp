@@ -61,6 +61,21 @@ TEST_F(Records, AreFoundByNameTheNewestFirst) {
     EXPECT_NO_THROW(store.forget("u2"));
 }
 
+TEST_F(Records, AreOfTheSameDiskBySerialNumberOrFileSystem) {
+    const auto tier = [](const char* serial, const char* fs_uuid) {
+        tier_identity made;
+        made.size_sectors = 8;
+        made.serial = serial;
+        made.fs_uuid = fs_uuid;
+        return made;
+    };
+    EXPECT_TRUE(is_same_disk(tier("S1", "F1"), tier("S1", "F2")));
+    EXPECT_FALSE(is_same_disk(tier("S1", "F1"), tier("S2", "F1")));
+    EXPECT_FALSE(is_same_disk(tier("S1", "F1"), tier("", "F1")));
+    EXPECT_TRUE(is_same_disk(tier("", "F1"), tier("", "F1")));
+    EXPECT_FALSE(is_same_disk(tier("", ""), tier("", ""))) << "sizes repeat";
+}
+
 TEST_F(Records, SayWhetherTheDiskHasEverything) {
     volume_record record = sample("u1", 5);
     for (const homes_state whole : {homes_state::whole, homes_state::writethrough,

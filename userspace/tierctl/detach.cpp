@@ -5,12 +5,16 @@
 //   flush        every page that is dirty goes home             (volume open)
 //   close        the volume is removed
 //   check        nothing is dirty, and clean pages are what their homes are   (both tiers claimed)
-//   note         the record says that the disk has everything and the fast tier is being let go
+//   note         the record says that the disk has everything and the fast tier is being let go,
+//                as do records of former volumes on the disk: none of them is opened any more, and
+//                none keeps the disk hidden
 //   superblock   the superblock that does not serve is made none: the other serves
 //   superblocks  the other too: from here on nothing finds the volume
 //   forget       the record is removed
 // Interrupted anywhere, detach goes on when it is run again: up to `superblock` it finds the
 // volume, open or closed, and starts over; after that it finds the record.
+#include "block_device.hpp"
+#include "block_events.hpp"
 #include "check.hpp"
 #include "discovery.hpp"
 #include "dm.hpp"
@@ -152,6 +156,11 @@ void release(const detach_options& options, storage& fast, const found_volume& v
     record_store().forget(volume.sb.uuid());
 }
 
+/// udev hides the disk no longer.
+void announce_released(const std::string& disk_path) {
+    announce_change(inspect_block_device(disk_path));
+}
+
 void let_go(const detach_options& options, const found_volume& volume) {
     settle(options, volume);
     const std::string disk_path = capacity_of(options, volume);
@@ -167,8 +176,18 @@ void let_go(const detach_options& options, const found_volume& volume) {
         return;
     }
     release(options, fast, volume);
+    announce_released(disk_path);
     fmt::print("detached {}: use {} by itself, {} is free\n", options.name, disk_path,
                volume.fast_path);
+}
+
+/// The disk of the record, where it is here and beyond doubt.
+std::string released_disk(const volume_record& record) {
+    try {
+        return find_capacity(sought_disk(record.name, record.tier));
+    } catch (const error&) {
+        return {};
+    }
 }
 
 /// The volume cannot be found any more; an earlier run may have come as far as that.
@@ -179,7 +198,10 @@ void forget_released(const detach_options& options) {
              "list "
              "shows those that were",
              options.name);
+    note_disk_released(*record);
     record_store().forget(record->uuid);
+    if (const std::string disk = released_disk(*record); !disk.empty())
+        announce_released(disk);
     fmt::print("detached {}: its disk is to be used by itself, {} is free\n", options.name,
                record->fast_path);
 }

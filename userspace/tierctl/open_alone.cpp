@@ -51,15 +51,34 @@ alone_access require_may_open_alone(const std::optional<volume_record>& record,
     return alone_access::read_only;
 }
 
-void require_not_written_alone(const std::string& uuid, const std::string& fast_path) {
-    const auto record = record_store().find_uuid(uuid);
-    if (!record || record->homes != homes_state::alone)
-        return;
-    fail("the disk of the volume '{}' was opened for writing without {} {}, so what the fast tier "
-         "holds is old; the disk has everything: tierctl format {} --fast {} DISK --adopt --force "
-         "makes "
-         "the fast tier anew and keeps it",
-         record->name, fast_path, when_text(record->recorded_s), record->name, fast_path);
+namespace {
+
+/// A detach that let the disk of the volume go, and not before the volume was made.
+std::optional<volume_record> release_of_disk(const found_volume& volume) {
+    const auto created_s = static_cast<std::int64_t>(le64_to_cpu(volume.sb.raw.created_s));
+    for (const volume_record& record : record_store().all())
+        if (record.homes == homes_state::released &&
+            (record.uuid == volume.sb.uuid() ||
+             (record.recorded_s > created_s && is_same_disk(record.tier, volume.sb.tier()))))
+            return record;
+    return std::nullopt;
+}
+
+} // namespace
+
+void require_not_written_alone(const found_volume& volume) {
+    const auto record = record_store().find_uuid(volume.sb.uuid());
+    if (record && record->homes == homes_state::alone)
+        fail("the disk of the volume '{0}' was opened for writing without {1} {2}, so what the "
+             "fast tier holds is old; the disk has everything: tierctl format {0} --fast {1} DISK "
+             "--adopt --force makes the fast tier anew and keeps it",
+             record->name, volume.fast_path, when_text(record->recorded_s));
+    if (const auto release = release_of_disk(volume))
+        fail("the disk of the volume '{0}' was detached from a fast tier {2} and may have been "
+             "used by itself since, so what {1} holds may be old; end that with: tierctl detach "
+             "{0}, or have tierctl format {0} --fast {1} DISK --adopt --force make the fast tier "
+             "anew",
+             volume.sb.name(), volume.fast_path, when_text(release->recorded_s));
 }
 
 } // namespace tierctl

@@ -2,6 +2,7 @@
 // Opening a volume whose fast tier is missing: its disk alone.
 #pragma once
 
+#include "discovery.hpp"
 #include "record.hpp"
 
 #include <optional>
@@ -23,7 +24,8 @@ enum class alone_access { writable, read_only };
 alone_access require_may_open_alone(const std::optional<tiered::volume_record>& record,
                                     const alone_options& options);
 
-/// Throws when the disk was written without the fast tier that is here (again).
-void require_not_written_alone(const std::string& uuid, const std::string& fast_path);
+/// Throws when the disk was written without the fast tier that is here (again), or may have been
+/// since it was detached from this one or from a later one.
+void require_not_written_alone(const tiered::found_volume& volume);
 
 } // namespace tierctl

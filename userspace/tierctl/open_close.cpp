@@ -159,7 +159,7 @@ void open_found(const open_options& options, const found_volume& volume) {
         fail("the fast tier of the volume '{}' is here, on {}; leave --without-fast away",
              options.name, volume.fast_path);
     require_not_open_elsewhere(dm_uuid_prefix + volume.sb.uuid());
-    require_not_written_alone(volume.sb.uuid(), volume.fast_path);
+    require_not_written_alone(volume);
     const std::string capacity = capacity_of(sought_disk(volume), options.capacity);
     require_free_tier(volume.fast_path);
     require_free_tier(capacity);

@@ -93,7 +93,21 @@ void note_written_back(const std::string& uuid) {
 }
 
 void note_released(const found_volume& volume) {
-    record_store().keep(record_of(volume.sb, volume.fast_path, homes_state::released));
+    const volume_record released =
+        record_of(volume.sb, volume.fast_path, homes_state::released);
+    record_store().keep(released);
+    note_disk_released(released);
+}
+
+void note_disk_released(const volume_record& released) {
+    for (volume_record other : record_store().all()) {
+        if (other.uuid == released.uuid || !is_same_disk(other.tier, released.tier))
+            continue;
+        other.homes = homes_state::released;
+        other.missing_pages = 0;
+        other.recorded_s = released.recorded_s - 1; // of one name, the newest is what is let go
+        record_store().keep(other);
+    }
 }
 
 void note_size(const std::string& uuid, std::uint64_t sectors) {

@@ -34,6 +34,10 @@ void note_written_back(const std::string& uuid);
 /// cannot be recorded.
 void note_released(const tiered::found_volume& volume);
 
+/// The same for former volumes on the disk of `released`, whose fast tiers were replaced: their
+/// records must not keep the disk from being used, nor let what those tiers hold be used with it.
+void note_disk_released(const tiered::volume_record& released);
+
 /// The open volume has `sectors` of 512 bytes now.
 void note_size(const std::string& uuid, std::uint64_t sectors);
 
