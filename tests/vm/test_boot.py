@@ -148,6 +148,7 @@ def test_records_stay_true_when_dmsetup_opens(settings: Settings, tmp_path: Path
         v.close()
         result = vm.run("tierctl recognise /dev/vdb", check=False)
         assert result.status == 1 and "belongs to no volume" in result.stderr
+        _mapped_disk_is_hidden(vm)
         _adopted_disk_is_hidden(vm)
         v.format("--force")
         vm.run("rm /var/lib/tiered/*")
@@ -155,6 +156,22 @@ def test_records_stay_true_when_dmsetup_opens(settings: Settings, tmp_path: Path
         assert '"homes": "in_use"' in vm.run(record).stdout
         vm.run("tierctl close --all")
         assert '"homes": "whole"' in vm.run(record).stdout
+
+
+def _mapped_disk_is_hidden(vm: VM) -> None:
+    """As long as it belongs to a volume."""
+    vm.run("mkfs.ext4 -q /dev/vdb && dmsetup create lower -u TEST-one --table '0 131072 linear /dev/vdb 0'")
+    assert "ID_FS_UUID" in _properties(vm, "/dev/mapper/lower")
+    vm.run("tierctl format v2 --fast /dev/pmem0 /dev/mapper/lower --adopt --force")
+    for command in ("true", "dmsetup suspend lower && dmsetup resume lower", "tierctl open v2"):
+        vm.run(command)
+        shown = _properties(vm, "/dev/mapper/lower")
+        assert shown["TIERED_VOLUME"] == "v2" and shown["SYSTEMD_READY"] == "0", f"{command}: {shown}"
+        assert "ID_FS_UUID" not in shown and shown["DM_UDEV_DISABLE_DISK_RULES_FLAG"] == "1", shown
+    assert "ID_FS_UUID" in _properties(vm, "/dev/mapper/v2")
+    vm.run("tierctl detach v2")
+    assert "TIERED_MEMBER" not in _properties(vm, "/dev/mapper/lower")
+    vm.run("dmsetup remove lower")
 
 
 def _adopted_disk_is_hidden(vm: VM) -> None:

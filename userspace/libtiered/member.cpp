@@ -4,6 +4,7 @@
 
 #include "discovery.hpp"
 #include "dm.hpp"
+#include "open_volumes.hpp"
 #include "record.hpp"
 
 #include <filesystem>
@@ -48,6 +49,11 @@ std::string volume_uuid_in(const std::string& dm_uuid) {
     return dm_uuid.starts_with(prefix) ? dm_uuid.substr(prefix.size()) : "";
 }
 
+std::optional<dm_device> mapped_device(const block_device& device) {
+    const auto name = read_text_file(device.sysfs + "/dm/name");
+    return name ? find_dm_device(*name) : std::nullopt;
+}
+
 std::optional<member> fast_member(const block_device& device) {
     file_storage fast(device.dev_path(), file_storage::access::read_only);
     const superblock_search found = find_superblock(fast);
@@ -65,9 +71,12 @@ std::optional<member> fast_member(const block_device& device) {
 std::optional<member> capacity_member(const block_device& device) {
     if (const auto above = volume_above(device))
         return member{member::role::capacity, above->name, volume_uuid_in(above->uuid), true};
-    if (device.dm_uuid.starts_with(dm_uuid_prefix))
-        return std::nullopt; // a volume, not a part of one
+    const auto mapped = mapped_device(device);
+    if (mapped && mapped->is_volume())
+        return std::nullopt; // not a part of one, whatever it is known by
     for (const known_volume& known : known_volumes()) {
+        if (mapped && is_open_volume(known.uuid))
+            continue; // it has its disk; what is mapped above it looks the same
         const std::string fs_uuid =
             is_known_by_file_system(known.tier) ? file_system_uuid(device) : "";
         if (is_surely_capacity_tier(known.tier, device, fs_uuid))

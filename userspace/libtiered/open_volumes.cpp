@@ -7,6 +7,7 @@
 #include "error.hpp"
 #include "table.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <sys/sysmacros.h>
 
@@ -57,6 +58,11 @@ dm_device require_open(const std::string& name) {
     if (!device->is_volume())
         fail("/dev/mapper/{} is no volume of dm-tiered", name);
     return *device;
+}
+
+bool is_open_volume(const std::string& uuid) {
+    return std::ranges::any_of(
+        open_dm_volumes(), [&](const dm_device& device) { return describe(device).uuid == uuid; });
 }
 
 void require_fast_tier(const dm_device& device) {

@@ -12,6 +12,9 @@ open_volume describe(const dm_device& device);
 /// The device of the open volume `name`; throws a sentence when it is not open.
 dm_device require_open(const std::string& name);
 
+/// Whether the volume with this UUID is open, whoever opened it and under whatever name.
+bool is_open_volume(const std::string& uuid);
+
 /// Throws a sentence when the open volume has no fast tier that could be asked.
 void require_fast_tier(const dm_device& device);
 

@@ -70,7 +70,8 @@ void require_replaceable(const std::string& path) {
     struct stat there {};
     if (::lstat(path.c_str(), &there) || S_ISREG(there.st_mode))
         return;
-    fail("{} is {}, in whose place no file is put; name an ordinary file, or one that is not there yet",
+    fail("{} is {}, in whose place no file is put; name an ordinary file, or one that is not there "
+         "yet",
          path, S_ISLNK(there.st_mode) ? "a symbolic link" : "no ordinary file");
 }
 

@@ -19,7 +19,9 @@ struct volume_counters {
 
     /// Pages of which the disk has older contents, or may have: dirty ones, and those that were
     /// lost while they were dirty.
-    std::uint64_t pages_not_home() const { return frames_dirty + frames_lost; }
+    std::uint64_t pages_not_home() const {
+        return frames_dirty + frames_lost;
+    }
 };
 
 struct volume_status {

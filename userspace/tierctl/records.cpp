@@ -93,8 +93,7 @@ void note_written_back(const std::string& uuid) {
 }
 
 void note_released(const found_volume& volume) {
-    const volume_record released =
-        record_of(volume.sb, volume.fast_path, homes_state::released);
+    const volume_record released = record_of(volume.sb, volume.fast_path, homes_state::released);
     record_store().keep(released);
     note_disk_released(released);
 }
