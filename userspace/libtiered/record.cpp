@@ -6,8 +6,10 @@
 #include "replace_file.hpp"
 
 #include <array>
+#include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace tiered {
@@ -30,6 +32,18 @@ constexpr std::array state_names{
     state_name{homes_state::released, "released"},
 };
 
+unique_fd lock_file(const std::string& uuid, const std::string& folder) {
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    const std::string path = folder + "/" + uuid + ".lock";
+    unique_fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file)
+        fail("{} cannot be made ({}), so that another tierctl might be at the same volume; make "
+             "its folder writable",
+             path, errno_text(errno));
+    return file;
+}
+
 const char* name_of(homes_state state) {
     for (const state_name& known : state_names)
         if (known.state == state)
@@ -45,6 +59,23 @@ homes_state state_called(const std::string& name) {
 }
 
 } // namespace
+
+record_lock::record_lock(const std::string& uuid, const std::string& folder) {
+    if (uuid.empty())
+        return;
+    file_ = lock_file(uuid, folder);
+    while (::flock(file_.get(), LOCK_EX))
+        if (errno != EINTR)
+            fail("the volume {} cannot be locked: {}; try again", uuid, errno_text(errno));
+}
+
+std::optional<record_lock> record_lock::try_take(const std::string& uuid,
+                                                 const std::string& folder) {
+    unique_fd file = lock_file(uuid, folder);
+    if (::flock(file.get(), LOCK_EX | LOCK_NB))
+        return std::nullopt;
+    return record_lock(std::move(file));
+}
 
 bool is_same_disk(const tier_identity& one, const tier_identity& other) {
     if (!one.serial.empty() || !other.serial.empty())

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "superblock.hpp"
+#include "unique_fd.hpp"
 
 #include <optional>
 #include <string>
@@ -46,6 +47,24 @@ bool is_same_disk(const tier_identity& one, const tier_identity& other);
 /// The record as text and back; from_text throws a sentence about `path` when the text is none.
 std::string record_text(const volume_record& record);
 volume_record record_from_text(const std::string& text, const std::string& path);
+
+/// Keeps others from changing a volume and its record: what is done and what is noted of it are one
+/// step. Not to be held while the user's devices or pages are waited for.
+class record_lock {
+public:
+    static constexpr const char* default_folder = "/run/tiered";
+
+    /// Waits until nobody else has it. Of a volume without a UUID nothing is noted: no lock.
+    explicit record_lock(const std::string& uuid, const std::string& folder = default_folder);
+    /// Nothing when somebody else has it.
+    static std::optional<record_lock> try_take(const std::string& uuid,
+                                               const std::string& folder = default_folder);
+
+private:
+    explicit record_lock(unique_fd file) : file_(std::move(file)) {}
+
+    unique_fd file_;
+};
 
 /// The records in one folder.
 class record_store {

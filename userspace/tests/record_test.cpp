@@ -116,6 +116,22 @@ TEST_F(Records, AreKeptAlsoOfADiskWhoseSerialNumberIsNoText) {
     EXPECT_EQ(0u, store.find_uuid("u1")->tier.serial.find('S'));
 }
 
+TEST_F(Records, AreChangedByOneAtATime) {
+    const std::string made = folder + "/made/when/needed";
+    {
+        const record_lock first("u1", made);
+        EXPECT_FALSE(record_lock::try_take("u1", made));
+        EXPECT_TRUE(record_lock::try_take("u2", made)) << "another volume";
+    }
+    auto second = record_lock::try_take("u1", made);
+    ASSERT_TRUE(second);
+    EXPECT_FALSE(record_lock::try_take("u1", made));
+    second.reset();
+    const record_lock third("u1", made);
+    const record_lock none("", folder + "/nowhere");
+    EXPECT_FALSE(std::filesystem::exists(folder + "/nowhere"));
+}
+
 TEST_F(Records, ThatCannotBeKeptAreAnError) {
     std::ofstream(folder + "/file") << "";
     EXPECT_THROW(record_store(folder + "/file").keep(sample("u1", 5)), error);

@@ -145,6 +145,7 @@ void prove_whole(const detach_options& options, storage& fast, storage& disk,
 }
 
 void release(const detach_options& options, storage& fast, const found_volume& volume) {
+    const record_lock lock(volume.sb.uuid());
     const signals_held held;
     note_released(volume);
     end_after(options, step::note);
@@ -198,6 +199,7 @@ void forget_released(const detach_options& options) {
              "list "
              "shows those that were",
              options.name);
+    const record_lock lock(record->uuid);
     note_disk_released(*record);
     record_store().forget(record->uuid);
     if (const std::string disk = released_disk(*record); !disk.empty())

@@ -6,6 +6,7 @@
 #include "error.hpp"
 #include "open_close.hpp"
 #include "open_volumes.hpp"
+#include "records.hpp"
 #include "signals.hpp"
 #include "table.hpp"
 #include "text.hpp"
@@ -108,7 +109,8 @@ int wait_for_end(const std::string& name) {
 /// The disk of a volume that writes through has everything from the moment that nothing is dirty
 /// and nothing lost.
 void note_if_written_through(const std::string& name) {
-    if (parse_table(require_open(name).table).has("writethrough"))
+    const locked_volume volume = lock_open_volume(name);
+    if (parse_table(volume.device.table).has("writethrough"))
         settle_writethrough(name, false);
 }
 

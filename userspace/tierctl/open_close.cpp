@@ -68,6 +68,9 @@ void create_volume(const superblock& sb, const std::string& parameters, bool rea
 }
 
 void open_alone(const open_options& options) {
+    std::optional<record_lock> lock;
+    if (const auto known = record_store().find_name(options.name))
+        lock.emplace(known->uuid);
     const auto record = record_store().find_name(options.name);
     const alone_access access = require_may_open_alone(record, {.name = options.name,
                                                                 .wanted = options.without_fast,
@@ -79,9 +82,15 @@ void open_alone(const open_options& options) {
     require_free_tier(capacity);
     if (!read_only)
         note_alone(*record);
-    create_volume(record->name, record->uuid, record->volume_sectors,
-                  fmt::format("- 1 {} 1 {}", capacity, read_only ? "read_only" : "nothing_dirty"),
-                  read_only);
+    try {
+        create_volume(
+            record->name, record->uuid, record->volume_sectors,
+            fmt::format("- 1 {} 1 {}", capacity, read_only ? "read_only" : "nothing_dirty"),
+            read_only);
+    } catch (...) {
+        take_back(record->uuid, record);
+        throw;
+    }
     fmt::print("opened /dev/mapper/{}{}: {} on {}, without its fast tier\n", options.name,
                read_only ? " for reading" : "", size_text(record->volume_sectors * 512), capacity);
 }
@@ -93,8 +102,7 @@ void create_noted(const found_volume& volume, const std::string& parameters) {
     try {
         create_volume(volume.sb, parameters, false);
     } catch (...) {
-        if (before)
-            record_store().keep(*before);
+        take_back(volume.sb.uuid(), before);
         throw;
     }
 }
@@ -158,6 +166,7 @@ void open_found(const open_options& options, const found_volume& volume) {
     if (options.without_fast)
         fail("the fast tier of the volume '{}' is here, on {}; leave --without-fast away",
              options.name, volume.fast_path);
+    const record_lock lock(volume.sb.uuid());
     require_not_open_elsewhere(dm_uuid_prefix + volume.sb.uuid());
     require_not_written_alone(volume);
     const std::string capacity = capacity_of(sought_disk(volume), options.capacity);
@@ -206,7 +215,8 @@ void close_volume(const std::string& name) {
         fail("the volume '{}' is not open", name);
     if (!device->is_volume())
         fail("/dev/mapper/{} is no volume of dm-tiered; it is left alone", name);
-    require_unused(*device);
+    const locked_volume volume = lock_open_volume(name);
+    require_unused(volume.device);
     count_and_remove(name);
     fmt::print("closed the volume '{}'\n", name);
 }

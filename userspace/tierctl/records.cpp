@@ -43,6 +43,11 @@ bool older_record_would_lie(const std::string& uuid) {
 
 } // namespace
 
+locked_volume lock_open_volume(const std::string& name) {
+    record_lock lock(describe(require_open(name)).uuid);
+    return {std::move(lock), require_open(name)};
+}
+
 void note_format(const superblock& sb, const std::string& fast_path,
                  const std::optional<superblock>& former) {
     if (former)
@@ -72,6 +77,9 @@ void note_found_open(const dm_device& device) {
     const open_volume volume = describe(device);
     // Read-only it changes nothing; without a fast tier, and made by dmsetup, it may have no UUID.
     if (volume.status.state == TIERED_STATE_RO || volume.uuid.empty())
+        return;
+    const auto lock = record_lock::try_take(volume.uuid);
+    if (!lock)
         return;
     const volume_table table = parse_table(device.table);
     const auto record = record_store().find_uuid(volume.uuid);
@@ -123,6 +131,15 @@ void note_alone(volume_record record) {
     record.missing_pages = 0;
     record.recorded_s = std::time(nullptr);
     record_store().keep(record);
+}
+
+void take_back(const std::string& uuid, const std::optional<volume_record>& before) {
+    try {
+        if (before && !is_open_volume(uuid))
+            record_store().keep(*before);
+    } catch (const error&) {
+        return; // the failure to open is what has to be told, and what is noted promises too little
+    }
 }
 
 std::string when_text(std::int64_t seconds) {

@@ -8,6 +8,14 @@
 
 namespace tierctl {
 
+/// An open volume that no other tierctl changes meanwhile.
+struct locked_volume {
+    tiered::record_lock lock;
+    tiered::dm_device device; ///< as it is since then
+};
+/// Throws a sentence when `name` is not open.
+locked_volume lock_open_volume(const std::string& name);
+
 /// A new volume, nothing of which is dirty yet, in the place of `former` if there was one.
 void note_format(const tiered::superblock& sb, const std::string& fast_path,
                  const std::optional<tiered::superblock>& former);
@@ -24,7 +32,8 @@ void note_written_through(const std::string& uuid);
 void note_close(const std::string& uuid, std::uint64_t missing_pages);
 
 /// The volume was found open, perhaps by dmsetup alone: a record that says otherwise says the truth
-/// from now on, or that the disk is written alone. One that is right already stays.
+/// from now on, or that the disk is written alone. One that is right already stays, and one that
+/// another tierctl is about to bring up to date: it may be waiting for udev, and thus for us.
 void note_found_open(const tiered::dm_device& device);
 
 /// The volume is about to write through no longer: nobody knows how much will not be at home.
@@ -43,6 +52,10 @@ void note_size(const std::string& uuid, std::uint64_t sectors);
 
 /// The disk is about to be opened for writing without its fast tier.
 void note_alone(tiered::volume_record record);
+
+/// Opening the volume failed: what stood `before` it was noted stands again, if there was a record,
+/// and if nobody else has the volume open.
+void take_back(const std::string& uuid, const std::optional<tiered::volume_record>& before);
 
 /// "on 2026-03-01 at 12:00 UTC"
 std::string when_text(std::int64_t seconds);

@@ -63,7 +63,8 @@ void grow(const dm_device& device, std::uint64_t sectors) {
 
 int resize(const resize_options& options) {
     require_root("resize");
-    const dm_device device = require_open(options.name);
+    const locked_volume locked = lock_open_volume(options.name);
+    const dm_device& device = locked.device;
     const open_volume volume = describe(device);
     const std::uint64_t sectors = wanted_sectors(options, volume);
     if (sectors == device.sectors) {

@@ -96,12 +96,13 @@ void show_change(const volume_table& before, const volume_table& after) {
 
 int set(const set_options& options) {
     require_root("set");
-    const dm_device device = require_open(options.name);
-    const volume_table before = parse_table(device.table);
     if (options.changes.empty()) {
-        show_options(before, options.json);
+        show_options(parse_table(require_open(options.name).table), options.json);
         return 0;
     }
+    const locked_volume volume = lock_open_volume(options.name);
+    const dm_device& device = volume.device;
+    const volume_table before = parse_table(device.table);
     require_reloadable(device);
     const volume_table after = changed(before, options.changes);
     if (after.options != before.options)
