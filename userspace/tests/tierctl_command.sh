@@ -107,6 +107,7 @@ expect 2 '"first_page": 3' repair --json
 "$make_image" "$dir/fast" "$dir/disk" 7 3 2 1
 "$tierctl" dump --fast "$dir/fast" -o "$dir/dump"
 expect 0 '"state": "dirty"' "$tierctl" dump --fast "$dir/fast"
+expect 0 '"state": "dirty"' "$tierctl" dump --fast "$dir/fast" --json
 expect 0 "nothing to restore" "$tierctl" restore "$dir/dump" --fast "$dir/fast"
 spoil 0 24576
 expect 3 "tierctl restore" repair
