@@ -70,12 +70,7 @@ class Volume:
 
     def counters(self) -> dict[str, int]:
         """The numbers of the status line by name."""
-        return self.counters_of(self.vm.run(f"dmsetup status {self.name}").stdout)
-
-    @staticmethod
-    def counters_of(status: str) -> dict[str, int]:
-        """The numbers of a status line by name."""
-        words = status.split()
+        words = self.vm.run(f"dmsetup status {self.name}").stdout.split()
         assert words[2] == "tiered" and len(words) > 5, f"not a live volume: {' '.join(words)}"
         names = fields()
         assert len(words) - 5 >= len(names), f"{len(words) - 5} fields of {len(names)}: {' '.join(words)}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from qemu import VM, Spec, parse_disk, parse_nvdimm
+from qemu import VM, BootError, Spec, parse_disk, parse_nvdimm
 
 from tests.harness import manual
 from tests.harness.settings import Settings
@@ -189,14 +190,14 @@ INITRAMFS_MODULES = "virtio_pci virtio_blk virtio_console ext4 crc32c_generic"
 ROOT_FOLDERS = "bin sbin etc dev proc sys run tmp root usr/bin"
 
 
-def _make_root(vm: VM, volume: Volume) -> None:
-    """A root file system whose first process is the agent; most of it is in the fast tier alone."""
+def _make_root(vm: VM, volume: Volume) -> str:
+    """The UUID of a root file system whose first process is the agent; its disk alone could be booted, too."""
     vm.run(f"mkfs.ext4 -q {volume.path} && mount {volume.path} /mnt && cd /mnt && mkdir -p {ROOT_FOLDERS}")
-    vm.run("cp /bin/busybox /mnt/bin/sh && cp /sbin/tiered-agent /mnt/sbin/init")
-    # At once: what is dirty goes home as soon as nobody uses the disk.
-    status = vm.run(f"umount /mnt && dmsetup status {volume.name}").stdout
-    assert volume.counters_of(status)["frames_dirty"] > 0
+    vm.run("cp /bin/busybox /mnt/bin/sh && cp /sbin/tiered-agent /mnt/sbin/init && umount /mnt")
+    volume.flush()
+    uuid = vm.run(f"blkid -p -o value -s UUID {volume.path}").stdout.strip()
     volume.close()
+    return uuid
 
 
 def _make_initramfs(vm: VM) -> set[str]:
@@ -214,8 +215,8 @@ def _make_initramfs(vm: VM) -> set[str]:
 def test_root_is_on_a_volume(settings: Settings, tmp_path: Path) -> None:
     with _machine(settings, tmp_path) as vm:
         assert not {name for name in _make_initramfs(vm) if "tierctl" in name}, "no volume needs it"
-        _make_root(vm, Volume(vm, name="system").format().open())
-        _configure(vm, "system", "name = system\nopen = initramfs\n")
+        uuid = _make_root(vm, Volume(vm, name="system").format().open())
+        _configure(vm, "system", f"name = system\nopen = initramfs\nwait = {PATIENCE_SECONDS}\n")
         _configure(vm, "other", "name = other\n")
         files = _make_initramfs(vm)
         assert {"usr/sbin/tierctl", "etc/tiered.d/system.conf", "scripts/local-top/tiered"} <= files, files
@@ -223,8 +224,13 @@ def test_root_is_on_a_volume(settings: Settings, tmp_path: Path) -> None:
         assert [name for name in files if name.endswith("/dm-tiered.ko")]
         vm.get("/tmp/initrd", tmp_path / "initrd")
     spec = Spec(kernel=settings.kernel, accel=settings.accel, state=tmp_path, nvdimms=(parse_nvdimm(FAST),),
-                disks=tuple(map(parse_disk, DISKS)), append="root=/dev/mapper/system rw init=/sbin/init",
+                disks=tuple(map(parse_disk, DISKS)), append=f"root=UUID={uuid} rw init=/sbin/init panic=1",
                 arguments=("-initrd", str(tmp_path / "initrd")))
     with VM(spec, settings.logs / "systemd") as vm:
         mounts = vm.run("while read -r device point rest; do echo $device $point; done < /proc/mounts")
         assert "/dev/mapper/system /" in mounts.stdout.splitlines(), mounts.stdout
+    lacking = VM(replace(spec, nvdimms=()), settings.logs / "without")
+    with pytest.raises(BootError), lacking:
+        pytest.fail("the disk alone became the root")
+    assert "the fast tier of the volume 'system'" in lacking.console()
+    assert "must not become the root" in lacking.console()
