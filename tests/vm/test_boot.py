@@ -191,7 +191,7 @@ ROOT_FOLDERS = "bin sbin etc dev proc sys run tmp root usr/bin"
 
 
 def _make_root(vm: VM, volume: Volume) -> str:
-    """The UUID of a root file system whose first process is the agent; its disk alone could be booted, too."""
+    """The UUID of a root file system whose first process is the agent. Its disk could be booted alone."""
     vm.run(f"mkfs.ext4 -q {volume.path} && mount {volume.path} /mnt && cd /mnt && mkdir -p {ROOT_FOLDERS}")
     vm.run("cp /bin/busybox /mnt/bin/sh && cp /sbin/tiered-agent /mnt/sbin/init && umount /mnt")
     volume.flush()

@@ -50,8 +50,11 @@ locked_volume lock_open_volume(const std::string& name) {
 
 void note_format(const superblock& sb, const std::string& fast_path,
                  const std::optional<superblock>& former) {
-    if (former)
+    if (former) {
+        // An open that fails because the device is claimed may be about to take its note back.
+        const record_lock lock(former->uuid());
         record_store().forget(former->uuid());
+    }
     record_store().keep(record_of(sb, fast_path, homes_state::whole));
 }
 
