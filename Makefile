@@ -24,6 +24,8 @@ FULL ?=
 PEERS ?=
 WORKLOADS ?=
 BASE ?=
+# Of new figures for tests/bench/gate.json.
+REASON ?=
 
 # The distribution's own, which has pytest; another python3 may come first in PATH.
 PYTHON := /usr/bin/python3
@@ -32,7 +34,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: breakage bench profile-tools deb fuzz check check-userspace check-python check-style clean
+.PHONY: breakage bench record profile-tools deb fuzz check check-userspace check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -43,6 +45,7 @@ help:
 	@echo '               LOSE=read and BOOTS=n: see tests/powercut/README.md)'
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
 	@echo 'make bench     the volume and its neighbours side by side   (FULL=1; PEERS= WORKLOADS= names; BASE=old.json)'
+	@echo 'make record    the instructions that requests may take, counted anew for tests/bench/gate.json   (REASON="why")'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
 	@echo 'make fuzz      any bytes to whatever reads media, replies and files, by libFuzzer   (TIME=seconds TARGET=name)'
@@ -115,6 +118,9 @@ fuzz: setup
 bench: guest
 	@$(PYTHON) -m tests.bench --kernel '$(KERNEL)' $(if $(FULL),--full) $(if $(PEERS),--peers '$(PEERS)') \
 		$(if $(WORKLOADS),--workloads '$(WORKLOADS)') $(if $(BASE),--base '$(BASE)')
+
+record: guest
+	@$(PYTHON) -m tests.bench.gate --kernel '$(KERNEL)' --reason '$(REASON)'
 
 # What counts the instructions of a request by function (tests/bench/paths.py).
 profile-tools: setup

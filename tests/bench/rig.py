@@ -30,7 +30,7 @@ mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
 cd /sys/kernel/config/nullb
 mkdir slow
 cd slow
-for setting in size={mib} memory_backed=1 blocksize=4096 irqmode=2 queue_mode=2 submit_queues=1 \\
+for setting in size={mib} memory_backed=1 blocksize=4096 irqmode={irq_mode} queue_mode=2 submit_queues=1 \\
 \t\thw_queue_depth=1 completion_nsec={operation_ns} mbps={mbps} cache_size={cache_mib} power=1; do
 \techo "${{setting#*=}}" >"${{setting%%=*}}"
 done
@@ -47,6 +47,7 @@ class SlowTier:
     operation_us: int = 500
     mbps: int = 200
     cache_mib: int = 0  # a volatile cache of this size: a FLUSH costs an operation; 0: none, it costs nothing
+    at_once: bool = False  # operations end while they are submitted: all time that passes is instructions
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ class Rig:
         """Bring a new, empty slow tier."""
         self.shell(
             SLOW_UP.format(
-                mib=SLOW_MIB, operation_ns=slow.operation_us * 1000, mbps=slow.mbps, cache_mib=slow.cache_mib
+                mib=SLOW_MIB,
+                irq_mode=0 if slow.at_once else 2,
+                operation_ns=slow.operation_us * 1000,
+                mbps=slow.mbps,
+                cache_mib=slow.cache_mib,
             )
         )
 

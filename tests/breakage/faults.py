@@ -244,4 +244,10 @@ FAULTS = (
           "\ttiered_why(volume, page, r);\n", "",
           "seen", _vm("visibility", "why_tells_the_last_decision_of_an_extent"),
           says="not enough values to unpack"),
+    # ---- cost
+    Fault("every-request-takes-200-instructions-more", "driver/io.c",
+          "\tr = map_any(volume, bio);\n",
+          "\tfor (r = 0; r < 100; r++)\n\t\tbarrier();\n\tr = map_any(volume, bio);\n",
+          "cost", _vm("gate", "figures_are_those_that_were_recorded"),
+          says="A 4 KiB read hit takes"),
 )
