@@ -24,6 +24,7 @@ FULL ?=
 PEERS ?=
 WORKLOADS ?=
 BASE ?=
+TIER ?= ssd
 # Of new figures for tests/bench/gate.json.
 REASON ?=
 
@@ -44,7 +45,8 @@ help:
 	@echo '               judges one image again; TIERED_BUG=n|name|none runs one faulty driver or none; CUT_AT=stacks,'
 	@echo '               LOSE=read and BOOTS=n: see tests/powercut/README.md)'
 	@echo 'make breakage  promises broken on purpose, each of which a test must notice   (T="name..." for some)'
-	@echo 'make bench     the volume and its neighbours side by side   (FULL=1; PEERS= WORKLOADS= names; BASE=old.json)'
+	@echo 'make bench     the volume and its neighbours side by side   (FULL=1; PEERS= WORKLOADS= names; TIER=ssd|hdd;'
+	@echo '               BASE=old.json)'
 	@echo 'make record    the instructions that requests may take, counted anew for tests/bench/gate.json   (REASON="why")'
 	@echo 'make check     what needs no virtual machine: unit tests, sanitizers, model, static checks'
 	@echo 'make deb       Debian packages (module, tools, testbed) into build/deb/, unpacked and tried'
@@ -117,7 +119,7 @@ fuzz: setup
 
 bench: guest
 	@$(PYTHON) -m tests.bench --kernel '$(KERNEL)' $(if $(FULL),--full) $(if $(PEERS),--peers '$(PEERS)') \
-		$(if $(WORKLOADS),--workloads '$(WORKLOADS)') $(if $(BASE),--base '$(BASE)')
+		--tier '$(TIER)' $(if $(WORKLOADS),--workloads '$(WORKLOADS)') $(if $(BASE),--base '$(BASE)')
 
 record: guest
 	@$(PYTHON) -m tests.bench.gate --kernel '$(KERNEL)' --reason '$(REASON)'

@@ -11,7 +11,7 @@ from pathlib import Path
 import images
 from qemu import VMError
 
-from tests.bench import bars, compare, page, peers, results, workloads
+from tests.bench import bars, compare, page, peers, results, rig, workloads
 from tests.bench.campaign import Campaign
 from tests.bench.results import Results
 
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--full", action="store_true", help="more peers")
     top.add_argument("--peers", help=f"only these: {', '.join(peers.BY_NAME)}, or all")
     top.add_argument("--workloads", help=f"only these: {', '.join(workloads.BY_NAME)}")
+    top.add_argument("--tier", default="ssd", choices=rig.TIERS, help="the slow tier (default ssd)")
     top.add_argument("--base", type=Path, help="results.json of an earlier run, to compare with")
     top.add_argument("--machines", type=int, default=2, help="how many at once (default 2)")
     top.add_argument(
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _tell(found: Results) -> None:
     """The bars, a line each."""
+    if found.tier != bars.TIER:
+        print(f"the bars are set for TIER={bars.TIER} and say nothing of {found.tier}")
     for judged in bars.judge(found):
         if judged.ratio is None:
             continue
@@ -49,13 +52,26 @@ def _tell(found: Results) -> None:
         )
 
 
+def _base(options: argparse.Namespace) -> Results | None:
+    """The run to compare with, if any: one of the same slow tier."""
+    if options.base is None:
+        return None
+    base = results.read(options.base)
+    if base.tier != options.tier:
+        raise ValueError(
+            f"{options.base} was measured over the slow tier {base.tier}: give TIER={base.tier}, "
+            "or another file"
+        )
+    return base
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure, compare and report."""
     chosen = peers.chosen(options.peers, options.full)
     wanted = workloads.chosen(options.workloads)
-    base = results.read(options.base) if options.base else None
+    base = _base(options)
     options.build.mkdir(parents=True, exist_ok=True)
-    found = Campaign(options.kernel, options.build / "vm").run(chosen, wanted, options.machines)
+    found = Campaign(options.kernel, options.tier, options.build / "vm").run(chosen, wanted, options.machines)
     changed = list(compare.changes(base, found)) if base else []
     found.save(options.build / "results.json")
     (options.build / "report.html").write_text(page.render(found, changed), encoding="utf-8")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from qemu import VM, VMError
@@ -21,11 +22,11 @@ from tests.bench.workloads import Workload
 class Campaign:
     """One run of the bench."""
 
-    def __init__(self, kernel: str, logs: Path) -> None:
+    def __init__(self, kernel: str, tier: str, logs: Path) -> None:
         self._kernel = kernel
         self._logs = logs
         self._lock = threading.Lock()
-        self.results = Results()
+        self.results = Results(tier=tier)
 
     def run(self, peers: Sequence[Peer], workloads: Sequence[Workload], machines: int) -> Results:
         """Measure; so many machines at once, for their clocks do not feel each other."""
@@ -46,9 +47,9 @@ class Campaign:
     def _one(self, vm: VM, peer: Peer, workload: Workload) -> bool:
         """Measure one workload; False when the machine should not be used again."""
         started = time.monotonic()
-        machine = Rig(vm)
+        machine = Rig(vm, replace(rig.TIERS[self.results.tier], cache_mib=workload.cache_mib))
         try:
-            machine.plug(workload.slow)
+            machine.plug()
             found = workload.measure(machine, peer.start(machine))
             peer.stop(machine)
             machine.unplug()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Figures that no change may make worse unnoticed: recorded in gate.json, counted anew by tests/vm/test_gate.py.
+"""Figures that no change may make worse unnoticed: those of gate.json, counted anew by tests/vm/test_gate.py.
 
-A figure is guest instructions a request (-icount), the slow tier answers at once, so nothing in it depends on the
-host. The dearest 2 % of the requests are left out: among them are those that a tick of the clock or a worker
-interrupted.
+A figure is guest instructions a request (-icount), the slow tier answers at once, so nothing in it depends
+on the host. The dearest 2 % of the requests are left out: among them are those that a tick of the clock or a
+worker interrupted.
 
-    {"schema": 1, "kernels": {"6.1": {"release": "6.1.0-56-amd64", "reason": "why these", "figures": {NAME: number}}}}
+    {"schema": 1, "kernels": {"6.1": {"release": "6.1.0-56-amd64", "reason": "why these figures",
+                                      "figures": {NAME: number}}}}
 
 Who changes a figure on purpose says so: make record REASON='...' counts and rewrites the file.
 """
@@ -89,8 +90,8 @@ def _requests(vm: VM, device: str, count: int, **options: Any) -> tuple[float, d
 
 def measure(vm: VM) -> dict[str, float]:
     """The figures of a volume with its default options, over a new slow tier."""
-    rig = Rig(vm)
-    rig.plug(SlowTier(operation_us=0, mbps=0, at_once=True))
+    rig = Rig(vm, SlowTier(operation_us=0, mbps=0, at_once=True))
+    rig.plug()
     v = volume.make(vm, capacity=SLOW)
     # First: overwriting leaves frames at rest, and a fill that finds none free is dropped.
     figures = {"fill": _fill(v), "read_hit": _read_hit(v), "durable_write": _durable_write(v)}
@@ -119,7 +120,9 @@ def _read_hit(v: volume.Volume) -> float:
 
 def _durable_write(v: volume.Volume) -> float:
     before = v.counters()
-    instructions, job = _requests(v.vm, v.path, REQUESTS, rw="randwrite", size=HOT, norandommap=True, fdatasync=1)
+    instructions, job = _requests(
+        v.vm, v.path, REQUESTS, rw="randwrite", size=HOT, norandommap=True, fdatasync=1
+    )
     hits = v.counters()["write_hits"] - before["write_hits"]
     assert hits == REQUESTS, f"only {hits} of {REQUESTS} writes were hits"
     return instructions + float(job["sync"]["lat_ns"]["mean"])
@@ -129,7 +132,8 @@ def _durable_write(v: volume.Volume) -> float:
 
 
 def judge(recorded: Recorded, release: str, found: dict[str, float]) -> Iterator[str]:
-    """A sentence for each figure that is no longer what was recorded. A gain counts too: recorded, it is kept."""
+    """A sentence for each figure that is no longer what was recorded. A gain counts, too: recorded, it is
+    kept."""
     for name, new in found.items():
         old = recorded.figures[name]
         change = new / old - 1
@@ -138,8 +142,8 @@ def judge(recorded: Recorded, release: str, found: dict[str, float]) -> Iterator
         advice = "undo that, or record it with" if change > 0 else "keep that by recording it with"
         other = "" if release == recorded.release else f" (on {release}, recorded on {recorded.release})"
         yield (
-            f"A {TITLES[name]} takes {new:.0f} instructions{other}, which is {change:+.1%} of the {old:.0f} in "
-            f"{FILE.name}, where {TOLERANCE:.0%} are allowed: {advice} {RECORD}."
+            f"A {TITLES[name]} takes {new:.0f} instructions{other}, which is {change:+.1%} of the"
+            f" {old:.0f} in {FILE.name}, where {TOLERANCE:.0%} are allowed: {advice} {RECORD}."
         )
 
 
@@ -149,10 +153,14 @@ def judge(recorded: Recorded, release: str, found: dict[str, float]) -> Iterator
 def _one(path: Path, kernel: str, entry: Any) -> Recorded:
     reason = entry["reason"]
     if not isinstance(reason, str) or not reason.strip():
-        raise ValueError(f"{path} gives no reason for the figures of kernel {kernel}: record them with {RECORD}")
+        raise ValueError(
+            f"{path} gives no reason for the figures of kernel {kernel}: record them with {RECORD}"
+        )
     figures = {name: float(entry["figures"][name]) for name in TITLES}
     if min(figures.values()) <= 0:
-        raise ValueError(f"{path} has a figure of kernel {kernel} that is no number of instructions: {RECORD}")
+        raise ValueError(
+            f"{path} has a figure of kernel {kernel} that is no number of instructions: {RECORD}"
+        )
     return Recorded(str(entry["release"]), reason, figures)
 
 
@@ -193,7 +201,9 @@ def record(path: Path, new: Recorded) -> None:
 
 def main() -> int:
     """Count, and write the file."""
-    options = argparse.ArgumentParser(prog="python3 -m tests.bench.gate", description="Record the figures anew.")
+    options = argparse.ArgumentParser(
+        prog="python3 -m tests.bench.gate", description="Record the figures anew."
+    )
     options.add_argument("--reason", required=True, help="why they are as they should be")
     options.add_argument("--kernel", default=KERNEL)
     chosen = options.parse_args()

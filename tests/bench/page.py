@@ -42,6 +42,8 @@ def _bar_row(judged: Judged) -> str:
 
 def _bars(results: Results) -> str:
     rows = "\n".join(map(_bar_row, bars.judge(results)))
+    if not rows:
+        return ""
     return (
         "<h2>What the volume should reach</h2>\n<table><tr><th>figure<th>tiered<th>held against<th>its figure"
         f"<th>ratio<th>should be</tr>\n{rows}\n</table>\n"
@@ -108,8 +110,9 @@ def render(results: Results, changed: Sequence[Change]) -> str:
     used = list(dict.fromkeys(peer for measured in results.figures.values() for peer in measured))
     parts = [
         HEAD,
-        f"<p>Kernel {html.escape(results.kernel)}. A microsecond is 1,000 instructions of the guest: these "
-        "figures repeat on any host, and know nothing of caches, fences and contention.</p>\n",
+        f"<p>Kernel {html.escape(results.kernel)}, slow tier {html.escape(results.tier)}. A microsecond is "
+        "1,000 instructions of the guest: these figures repeat on any host, and know nothing of caches, "
+        "fences and contention.</p>\n",
         _bars(results),
     ]
     if changed:

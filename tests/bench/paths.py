@@ -97,8 +97,8 @@ def measure(kernel: str, peer: peers.Peer, path: str) -> dict[str, float]:
     out = BUILD / "profile"
     out.parent.mkdir(parents=True, exist_ok=True)
     with _machine(kernel, out) as vm:
-        rig = Rig(vm)
-        rig.plug(SlowTier(operation_us=1, mbps=0))
+        rig = Rig(vm, SlowTier(operation_us=1, mbps=0))
+        rig.plug()
         device = peer.start(rig)
         rig.shell(fio.command(device, rw="randwrite", bs="16k", size=HOT, iodepth=4))
         rig.idle(5)

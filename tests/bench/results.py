@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run found, as results.json holds it.
 
-    {"schema": 1, "kernel": "6.1.0-56-amd64", "figures": {WORKLOAD: {PEER: {FIGURE: number}}},
+    {"schema": 1, "kernel": "6.1.0-56-amd64", "tier": "ssd",
+     "figures": {WORKLOAD: {PEER: {FIGURE: number}}},
      "series": {WORKLOAD: {PEER: {NAME: [number a second]}}}, "failed": {"WORKLOAD PEER": "why"}}
 
-Figures carry their unit in their name (workloads.py). The seconds of something that never came about are
-null.
+Without a tier it is ssd (rig.py), which was the only one. Figures carry their unit in their name
+(workloads.py). The seconds of something that never came about are null.
 """
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ class Results:
     figures: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     series: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    tier: str = "ssd"
 
     def add(self, workload: str, peer: str, found: Figures) -> None:
         """Take in what a workload measured."""
@@ -51,6 +53,7 @@ class Results:
         content = {
             "schema": SCHEMA,
             "kernel": self.kernel,
+            "tier": self.tier,
             "figures": figures,
             "series": self.series,
             "failed": self.failed,
@@ -76,7 +79,9 @@ def read(path: Path) -> Results:
             raise ValueError(
                 f"{path} has schema {content['schema']}, this version reads {SCHEMA}: measure anew"
             )
-        return Results(content["kernel"], _numbers(content["figures"]), content["series"], content["failed"])
+        figures = _numbers(content["figures"])
+        tier = content.get("tier", "ssd")
+        return Results(content["kernel"], figures, content["series"], content["failed"], tier)
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read ({error.strerror}): give a results.json of an earlier run"

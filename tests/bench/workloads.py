@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.bench import load
 from tests.bench.peers import Peer
-from tests.bench.rig import Rig, SlowTier
+from tests.bench.rig import Rig
 
 MIB = 1 << 20
 HOT = "64M"
@@ -55,7 +55,7 @@ class Workload:
     name: str
     title: str
     measure: Measure
-    slow: SlowTier = SlowTier()
+    cache_mib: int = 0  # of the slow tier, volatile
     peers: tuple[str, ...] = ()
     cached: bool = True
 
@@ -280,7 +280,7 @@ EVERYTHING = (
         "flushed",
         "the same, when a FLUSH of the slow device costs an operation",
         durable_writes,
-        SlowTier(cache_mib=64),
+        cache_mib=64,
     ),
     Workload("fills", "4 KiB random reads that miss", fills, peers=("slow",)),
     Workload("sequential", "streams of 1 MiB", sequential),

@@ -15,9 +15,10 @@ while dmsetup info -c --noheadings -o name 2>/dev/null | grep -q -v '^No devices
 	[ $tries -lt 8 ] || { echo "a mapped device cannot be removed: $(cat /tmp/remove.log)" >&2; exit 1; }
 done
 if [ -e /sys/module/dm_tiered ]; then rmmod dm_tiered; fi
-# Left by a test that failed (tests/bench/rig.py).
+# Slow tiers (tests/bench/rig.py) of a test that failed.
 for slow in /sys/kernel/config/nullb/*/; do [ ! -d $slow ] || rmdir $slow; done
-if [ -e /sys/module/null_blk ]; then rmmod null_blk; fi
+for module in dm_spindle null_blk; do [ ! -e /sys/module/$module ] || rmmod $module; done
+[ ! -h /dev/slow ] || rm /dev/slow
 for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
 for pmem in /dev/pmem?; do
 	[ ! -b $pmem ] || dd if=/dev/zero of=$pmem bs=64K count=1 oflag=direct conv=fsync status=none

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bars, compare, page, peers, results, workloads
+from tests.bench import bars, compare, page, peers, results, rig, workloads
 from tests.bench.results import Results
 from tests.bench.workloads import Figures
 
@@ -50,7 +50,7 @@ def test_every_bar_names_what_exists() -> None:
 
 
 def test_results_survive_a_file(tmp_path: Path) -> None:
-    found = Results("6.1")
+    found = Results("6.1", tier="hdd")
     found.add("jump", "tiered", Figures({"back_s": math.inf, "old_iops": 3.5}, {"iops": [1.0, 2.0]}))
     found.failed["zipf bcache"] = "why"
     found.save(tmp_path / "results.json")
@@ -68,6 +68,20 @@ def test_other_files_are_refused(tmp_path: Path, text: str, says: str) -> None:
         results.read(path)
     with pytest.raises(ValueError, match="cannot be read"):
         results.read(tmp_path / "none.json")
+
+
+def test_a_file_without_a_tier_is_of_the_only_one_there_was(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(
+        '{"schema": 1, "kernel": "6.1", "figures": {}, "series": {}, "failed": {}}', encoding="ascii"
+    )
+    assert results.read(path).tier == "ssd"
+
+
+def test_bars_are_for_the_usual_tier_alone() -> None:
+    assert bars.TIER in rig.TIERS
+    assert bars.judge(Results()) and not bars.judge(Results(tier="hdd"))
+    assert "What the volume should reach" not in page.render(Results(tier="hdd"), [])
 
 
 def test_changes_are_told_and_noise_is_not() -> None:

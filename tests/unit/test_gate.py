@@ -26,7 +26,14 @@ def test_small_changes_pass(hit: float) -> None:
 @pytest.mark.parametrize("hit, percent", [(5200.0, "+4.0%"), (4800.0, "-4.0%")])
 def test_a_change_is_told_with_old_new_and_what_to_do(hit: float, percent: str) -> None:
     (said,) = gate.judge(OLD, RELEASE, _found(read_hit=hit))
-    for piece in ("4 KiB read hit", "5000", f"{hit:.0f}", percent, "by recording it" if hit < 5000 else "undo that", "make record REASON="):
+    for piece in (
+        "4 KiB read hit",
+        "5000",
+        f"{hit:.0f}",
+        percent,
+        "by recording it" if hit < 5000 else "undo that",
+        "make record REASON=",
+    ):
         assert piece in said
     assert said.count(".") == said.count("%.") + said.count(".json") + said.count(percent) + 1
 

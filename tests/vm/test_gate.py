@@ -14,6 +14,8 @@ def test_figures_are_those_that_were_recorded(vm: VM) -> None:
     if recorded is None:
         pytest.skip(f"no figures are recorded for {vm.release}")
     found = gate.measure(vm)
-    print("; ".join(f"{name} {value:.1f}, recorded {recorded.figures[name]}" for name, value in found.items()))
+    print(
+        "; ".join(f"{name} {value:.1f}, recorded {recorded.figures[name]}" for name, value in found.items())
+    )
     wrong = list(gate.judge(recorded, vm.release, found))
     assert not wrong, "\n".join(wrong)
