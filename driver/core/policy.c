@@ -7,6 +7,8 @@
 #define PARENTS (PAGE_PARENTS + 4 * BESIDES)
 
 #define GHOSTS_PER_FRAME 2
+/* Whole sets that 32 bits can count: beyond 8 TiB of frames there are fewer than two for each. */
+#define GHOSTS_MAX 0xfffffff0u
 #define FRAMES_PER_REGION 8
 #define REGIONS_MIN 256
 /* One page in so many gets a frame whatever is expected of it, or nothing would be learned of its kind. */
@@ -26,12 +28,11 @@ static u32 whole_sets(u32 entries)
 	return (entries + WAYS - 1) / WAYS * WAYS;
 }
 
-/* Of more frames than there is a number of ghosts for, some have but one. */
 static u32 ghosts_for(u32 frames)
 {
-	if (frames > (TIERED_U32_MOST - 2 * WAYS) / GHOSTS_PER_FRAME)
-		return whole_sets(TIERED_U32_MOST - 2 * WAYS);
-	return whole_sets(frames * GHOSTS_PER_FRAME + WAYS);
+	u64 wanted = (u64)frames * GHOSTS_PER_FRAME + WAYS;
+
+	return wanted < GHOSTS_MAX ? whole_sets(wanted) : GHOSTS_MAX;
 }
 
 static u32 regions_for(u32 frames)

@@ -142,6 +142,20 @@ private:
     tiered_policy_cpu cpu{};
 };
 
+TEST(Policy, CountsWhatALargeTierHas) {
+    // 8 TiB: twice as many ghosts are more than 32 bits can count.
+    const std::uint64_t most_counted = (1ull << 31) - 8;
+    const auto before = tiered_policy_bytes(static_cast<u32>(most_counted));
+    for (std::uint64_t more : {5ull, 6ull, 7ull, 8ull, 1ull << 30})
+        EXPECT_LE(before, tiered_policy_bytes(static_cast<u32>(most_counted + more))) << more;
+    // 2 TiB: eight times as many requests are the horizon of what is learned.
+    full policy;
+    policy.core.frames = 1u << 29;
+    policy.core.now += 1'000'000;
+    tiered_policy_rebuild(&policy.core);
+    EXPECT_EQ(policy.core.rebuilt_at, policy.core.now);
+}
+
 TEST(Policy, NamesOnlyVictimsThatMayGo) {
     full policy;
     const auto none = [](void*, u32) { return false; };
