@@ -9,12 +9,12 @@ from __future__ import annotations
 import pytest
 from qemu import VM
 
+from tests.bench.budgets import DRAM_BYTES_A_FRAME, INSTRUCTIONS_A_FRAME, METADATA_SHARE
+from tests.bench.scale import Driver
 from tests.harness import fio
-from tests.harness.volume import PAGE, Volume
+from tests.harness.volume import MIB, PAGE, Volume
 
-DRAM_BYTES_A_FRAME = 28
-METADATA_SHARE = 0.005
-INSTRUCTIONS_A_FRAME = 500
+SLACK = 0.01
 
 
 def _volumes(vm: VM) -> list[Volume]:
@@ -56,6 +56,13 @@ def _allocated_kib(vm: VM) -> int:
     return sum(int(line.split()[1]) for line in sizes) // 1024
 
 
+def _require_what_is_reckoned(counters: dict[str, int]) -> None:
+    """Sizes of large volumes are reckoned (tests/bench/scale.py); of a small one it must come true."""
+    driver, frames = Driver(), counters["frames_total"]
+    assert counters["dram_bytes"] == pytest.approx(driver.dram_bytes(frames, 288 * MIB), rel=SLACK)
+    assert driver.geometry(frames * PAGE + counters["metadata_bytes"]) == (frames, counters["metadata_bytes"])
+
+
 @pytest.mark.vm(nvdimm=["64M", "256M"], disks=["96M", "288M"], icount=True, cpu="max,-erms")
 @pytest.mark.limit(90)
 def test_cost_of_a_frame(vm: VM) -> None:
@@ -71,6 +78,7 @@ def test_cost_of_a_frame(vm: VM) -> None:
     assert 0 < instructions <= INSTRUCTIONS_A_FRAME
     assert dram[1] <= DRAM_BYTES_A_FRAME
     assert all(share <= METADATA_SHARE for share in metadata)
+    _require_what_is_reckoned(counters[1])
     for v in volumes:
         v.close()
 
