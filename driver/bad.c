@@ -34,6 +34,7 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 	if (tiered_frame_state(word) == TIERED_CLAIM_CLEAN) {
 		tiered_frames_condemn(frames, frame);
 		tiered_frames_remove(frames, stripe, frame);
+		tiered_pins_poke(volume);
 		DMWARN_LIMIT("%s: frame %u went bad; its page %llu is whole on the disk", volume->name, frame, page);
 		return TIERED_BAD_DROPPED;
 	}

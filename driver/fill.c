@@ -14,7 +14,7 @@
 struct tiered_fill {
 	struct llist_node node;
 	struct tiered_volume *volume;
-	struct bio *reader;
+	struct bio *reader; /* NULL: nobody reads, the pages are pinned (pins.h) */
 	u64 page;
 	u32 pages;
 	u64 started_ns;
@@ -68,7 +68,7 @@ static enum tiered_reason fill_locked(struct tiered_fill *fill, struct tiered_st
 	if (volume->thrift.policy)
 		tiered_thrift_place(volume, &fill->choice, frame, page);
 	tiered_frames_insert(frames, stripe, page, frame, TIERED_CLAIM_CLEAN);
-	return TIERED_REASON_filled_read;
+	return fill->reader ? TIERED_REASON_filled_read : TIERED_REASON_filled_pin;
 }
 
 /* That we filled a page is an event to the later pages of the same stripe, but not one to drop them for. */
@@ -93,7 +93,7 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 	spin_unlock(&stripe->lock);
 
 	tiered_why(volume, page, r);
-	if (r == TIERED_REASON_filled_read) {
+	if (r == TIERED_REASON_filled_read || r == TIERED_REASON_filled_pin) {
 		expect_own_event(fill, index, stripe);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
@@ -135,11 +135,15 @@ static void fill_all(struct tiered_volume *volume, struct llist_node *list)
 	struct tiered_fill *fill, *next;
 
 	llist_for_each_entry_safe(fill, next, llist_reverse_order(list), node) {
-		if (fill->bio.bi_status)
-			read_again(fill);
-		else
+		bool failed = fill->bio.bi_status, for_pins = !fill->reader;
+
+		if (!failed)
 			fill_pages(fill);
+		else if (!for_pins)
+			read_again(fill);
 		free_fill(fill);
+		if (for_pins)
+			tiered_pins_filled(volume, failed);
 		cond_resched();
 	}
 }
@@ -193,14 +197,14 @@ static void read_ended(struct bio *bio)
 		tiered_costs_end(&volume->thrift.costs);
 	if (fill->telling && !failed)
 		tiered_thrift_sample(&volume->thrift, fill->pages, ktime_get_ns() - fill->started_ns);
-	if (!failed) {
+	if (!failed && reader) {
 		tiered_latency_end_home(&volume->stats, TIERED_PATH_READ_MISS, fill->started_ns);
 		copy_to_reader(fill);
 	}
 	if (llist_add(&fill->node, &volume->fills.done))
 		queue_work(volume->workers, &volume->fills.work);
 	/* Last: as soon as no request is in flight the volume may go, once its fills are drained. */
-	if (!failed)
+	if (!failed && reader)
 		bio_endio(reader);
 }
 
@@ -221,14 +225,16 @@ static bool add_bounce_pages(struct tiered_fill *fill)
 bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
 		      const struct tiered_fill_seen *seen, u64 started_ns, const struct tiered_choice *choice)
 {
+	blk_opf_t op = REQ_OP_READ;
 	struct tiered_fill *fill;
 	struct bio *read;
 
 	BUILD_BUG_ON(PAGE_SIZE != TIERED_FRAME_BYTES);
 	if (atomic_read(&volume->fills.pages_in_flight) >= TIERED_FILL_PAGES_IN_FLIGHT)
 		return false;
-	read = bio_alloc_bioset(volume->homes.bdev, pages, REQ_OP_READ | (bio->bi_opf & (REQ_SYNC | REQ_PRIO |
-				REQ_NOWAIT | REQ_META)), GFP_NOWAIT | __GFP_NOWARN, &volume->fills.bios);
+	if (bio)
+		op |= bio->bi_opf & (REQ_SYNC | REQ_PRIO | REQ_NOWAIT | REQ_META);
+	read = bio_alloc_bioset(volume->homes.bdev, pages, op, GFP_NOWAIT | __GFP_NOWARN, &volume->fills.bios);
 	if (!read)
 		return false;
 	atomic_add(pages, &volume->fills.pages_in_flight);
@@ -248,8 +254,9 @@ bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u
 		free_fill(fill);
 		return false;
 	}
+	/* Reads for pins come in batches: none has the disk to itself for long. */
 	if (choice)
-		fill->telling = tiered_costs_begin(&volume->thrift.costs) && tiered_thrift_tells(choice->flags, pages);
+		fill->telling = tiered_costs_begin(&volume->thrift.costs) && bio && tiered_thrift_tells(choice->flags, pages);
 	read->bi_iter.bi_sector = tiered_home_sector(page);
 	read->bi_end_io = read_ended;
 	submit_bio_noacct(read);

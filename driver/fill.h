@@ -40,6 +40,7 @@ void tiered_fills_drain(struct tiered_volume *volume);
 /*
  * Serves @bio, which misses the @pages pages from @page, by reading their homes whole and filling them, or those that
  * @choice wants, unless it is NULL. Returns false when memory is short: the caller then reads without filling. Never sleeps.
+ * @bio may be NULL: then the pages are filled because they are pinned, and tiered_pins_filled() is told of the end.
  */
 bool tiered_fill_read(struct tiered_volume *volume, struct bio *bio, u64 page, u32 pages,
 		      const struct tiered_fill_seen *seen, u64 started_ns, const struct tiered_choice *choice);

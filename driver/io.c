@@ -389,6 +389,22 @@ static enum tiered_written home_or_wait(const struct tiered_stripe *stripe)
 	return stripe->home_wanted ? TIERED_WRITE_WAIT : TIERED_WRITE_HOME;
 }
 
+/* Whether a page that is not resident is to become so by the write of @part. Less than a page belongs on the disk. */
+static bool takes_missing(const struct tiered_volume *volume, const struct part *part, const struct tiered_choice *choice)
+{
+	return part->bytes == TIERED_FRAME_BYTES &&
+	       (choice->take == TIERED_TAKE_ALL || tiered_pinned(volume, part->page));
+}
+
+/* Tells the policy of @frame, which is about to hold a page that was not resident. */
+static void place_written(struct tiered_volume *volume, const struct tiered_choice *choice, u32 frame, u64 page)
+{
+	const struct tiered_choice unasked = { .first = page, .flags = TIERED_POLICY_IO_WRITE };
+
+	/* What is pinned is taken without asking. */
+	tiered_thrift_place(volume, choice->take == TIERED_TAKE_ALL ? choice : &unasked, frame, page);
+}
+
 /* The rest of tiered_io_write_part(), under the stripe's lock. */
 static enum tiered_written write_locked(struct tiered_volume *volume, struct tiered_stripe *stripe, struct bio *bio,
 					struct bvec_iter *iter, const struct part *part,
@@ -402,10 +418,9 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 		return TIERED_WRITE_WAIT;
 	old = tiered_frames_lookup(frames, part->page);
 	resident = old != TIERED_NO_FRAME;
-	/* Less than a page of what we do not have belongs on the disk. */
-	if (!resident && (choice->take != TIERED_TAKE_ALL || part->bytes < TIERED_FRAME_BYTES))
+	if (!resident && !takes_missing(volume, part, choice))
 		return home_or_wait(stripe);
-	if (resident && choice->take == TIERED_TAKE_DIRTY && is_clean(frames, old))
+	if (resident && choice->take == TIERED_TAKE_DIRTY && is_clean(frames, old) && !tiered_pinned(volume, part->page))
 		return home_or_wait(stripe);
 	frame = tiered_frames_alloc(frames, resident);
 	if (frame == TIERED_NO_FRAME)
@@ -419,7 +434,7 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 	}
 	bio_advance_iter(bio, iter, part->bytes);
 	if (!resident && volume->thrift.policy)
-		tiered_thrift_place(volume, choice, frame, part->page);
+		place_written(volume, choice, frame, part->page);
 	if (resident)
 		tiered_frames_replace(frames, stripe, old, frame);
 	else
@@ -462,7 +477,7 @@ static void make_way(struct tiered_frames *frames, struct tiered_stripe *stripe,
 
 /*
  * Registers a bypassing write of @page, unless it is resident, excluded or has to wait for a write-back. @around: being clean
- * does not keep it.
+ * does not keep it, being pinned does.
  */
 static bool begin_home_write_page(struct tiered_volume *volume, u64 page, bool around)
 {
@@ -471,7 +486,7 @@ static bool begin_home_write_page(struct tiered_volume *volume, u64 page, bool a
 	bool may;
 
 	spin_lock(&stripe->lock);
-	if (around && !tiered_zero_excludes(volume, page) && !stripe->home_wanted)
+	if (around && !tiered_zero_excludes(volume, page) && !stripe->home_wanted && !tiered_pinned(volume, page))
 		make_way(frames, stripe, page);
 	may = tiered_frames_lookup(frames, page) == TIERED_NO_FRAME && !tiered_zero_excludes(volume, page) &&
 	      !stripe->home_wanted;
@@ -485,7 +500,7 @@ static bool begin_home_write_page(struct tiered_volume *volume, u64 page, bool a
 
 /*
  * Registers a bypassing write of @bio's leading pages with their stripes. Returns how many bytes of it may go: it ends
- * before the first page that is resident or excluded, 0 when that is the first.
+ * before the first page that is resident or excluded, 0 when that is the first, and before a pinned one behind the first.
  */
 static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const struct part *part, u32 bytes,
 			    bool around)
@@ -496,7 +511,8 @@ static u32 begin_home_write(struct tiered_volume *volume, struct bio *bio, const
 	if (part->page + wanted > tiered_pages(volume)) /* the tail of the disk has no stripe */
 		whole = tiered_pages(volume) > part->page ? tiered_pages(volume) - part->page : 0;
 	for (pages = 0; pages < whole; pages++)
-		if (!begin_home_write_page(volume, part->page + pages, around))
+		if ((pages && tiered_pinned(volume, part->page + pages)) ||
+		    !begin_home_write_page(volume, part->page + pages, around))
 			break;
 	io->page = part->page;
 	io->pages = pages;

@@ -7,6 +7,9 @@
 #include "trace.h"
 #include "volume.h"
 
+/* How long what is clean and pinned is believed to be all that is clean. */
+#define VAIN_PAUSE max(HZ / 10, 1)
+
 bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
 {
 	struct tiered_frames *frames = &volume->frames;
@@ -20,7 +23,8 @@ bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
 	spin_lock(&stripe->lock);
 	/* A frame that was superseded keeps its word while it rests: the index knows who holds the page. */
 	clean = tiered_frame_word(frames, frame) == word &&
-		tiered_frames_lookup(frames, tiered_frame_page(word)) == frame;
+		tiered_frames_lookup(frames, tiered_frame_page(word)) == frame &&
+		!tiered_pinned(volume, tiered_frame_page(word));
 	if (clean && frames->policy)
 		tiered_policy_evicted(frames->policy, frame, tiered_frame_page(word));
 	if (clean)
@@ -64,12 +68,21 @@ static u32 evict_by_hand(struct tiered_volume *volume, u32 wanted)
 	return evicted;
 }
 
+/*
+ * Looking through all of a large fast tier for nothing would be repeated with every batch of write-back: not while nothing
+ * is clean, and not at once again where all that was clean turned out to be pinned, unless more became clean.
+ */
+static bool would_be_vain(const struct tiered_reclaim *reclaim, u64 clean)
+{
+	return !clean || (clean <= reclaim->vain_clean && time_before(jiffies, reclaim->vain_until));
+}
+
 static u32 evict(struct tiered_volume *volume, u32 wanted)
 {
+	u64 clean = percpu_counter_sum_positive(&volume->frames.clean);
 	u32 evicted = 0;
 
-	/* Looking through all of a large fast tier for nothing would be repeated with every batch of write-back. */
-	if (!percpu_counter_sum_positive(&volume->frames.clean))
+	if (would_be_vain(&volume->reclaim, clean))
 		return 0;
 	mutex_lock(&volume->thrift.lock);
 	if (volume->thrift.policy)
@@ -78,6 +91,8 @@ static u32 evict(struct tiered_volume *volume, u32 wanted)
 	if (!evicted)
 		evicted = evict_by_hand(volume, wanted);
 	mutex_unlock(&volume->thrift.lock);
+	volume->reclaim.vain_clean = !evicted && rcu_access_pointer(volume->pins.set) ? clean : 0;
+	volume->reclaim.vain_until = jiffies + VAIN_PAUSE;
 	return evicted;
 }
 

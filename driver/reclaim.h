@@ -11,9 +11,11 @@ struct tiered_volume;
 struct tiered_reclaim {
 	struct work_struct work;
 	u32 hand; /* of the clock */
+	u64 vain_clean; /* the clean frames of which, when last looked at, all were pinned; until a time in jiffies */
+	unsigned long vain_until;
 };
 
-/* Evicts @frame if it still is clean. */
+/* Evicts @frame if it still is clean, and its page is not pinned. */
 bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame);
 
 void tiered_reclaim_init(struct tiered_volume *volume);

@@ -34,7 +34,7 @@ static void gather_frames(struct tiered_volume *volume, struct status_fields *s)
 	/* The counts are taken one after the other, while frames change hands. */
 	s->frames_free = s->frames_total - min(held, s->frames_total);
 	s->dram_bytes = frames->dram_bytes + tiered_whys_bytes(&volume->whys) +
-			volume->thrift.dram_bytes;
+			volume->thrift.dram_bytes + tiered_pins_bytes(volume);
 	s->metadata_bytes = volume->metadata_bytes;
 }
 
@@ -253,6 +253,60 @@ static int message_why(struct tiered *t, unsigned int argc, char **argv, char *r
 	return 1;
 }
 
+static int parse_range(struct tiered_volume *volume, char **argv, struct tiered_pin *range)
+{
+	u64 volume_pages = tiered_pages(volume), first, pages;
+
+	if (kstrtou64(argv[0], 10, &first) || kstrtou64(argv[1], 10, &pages) || !pages || first >= volume_pages ||
+	    pages > volume_pages - first)
+		return TIERED_REFUSE(volume, -EINVAL, "%s %s is no range of the volume, which has %llu pages; give a first page "
+				     "and how many", argv[0], argv[1], volume_pages);
+	*range = (struct tiered_pin){ .first = first, .end = first + pages };
+	return 0;
+}
+
+static int message_pin(struct tiered *t, unsigned int argc, char **argv)
+{
+	struct tiered_pin *ranges;
+	u32 count = argc / 2, i;
+	int r = 0;
+
+	if (t->options.read_only)
+		return TIERED_REFUSE(t->volume, -EROFS, "nothing can be pinned or unpinned while the volume is read-only; open "
+				     "it for writing");
+	if (argc % 2 == 0)
+		return TIERED_REFUSE(t->volume, -EINVAL, "%s takes pairs of a first page and how many", argv[0]);
+	ranges = kvcalloc(count, sizeof(*ranges), GFP_KERNEL);
+	if (!ranges)
+		return -ENOMEM;
+	for (i = 0; i < count && !r; i++)
+		r = parse_range(t->volume, argv + 1 + 2 * i, &ranges[i]);
+	if (!r)
+		r = tiered_pins_change(t->volume, ranges, count, !strcasecmp(argv[0], TIERED_MESSAGE_PIN));
+	kvfree(ranges);
+	return r;
+}
+
+/* Room for a first page, two counts and the place to go on from. */
+#define PINS_ROOM 96
+
+static int message_pins(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
+{
+	struct tiered_pin pin = { 0 };
+	unsigned int sz = 0;
+	bool more;
+
+	if (argc == 2 && kstrtou64(argv[1], 10, &pin.end))
+		return -EINVAL;
+	while ((more = tiered_pins_next(t->volume, pin.end, &pin)) && sz + PINS_ROOM < maxlen)
+		DMEMIT("%llu:%llu:%llu ", pin.first, pin.end - pin.first, tiered_pins_resident(t->volume, &pin, false));
+	if (more)
+		DMEMIT("%llu", pin.first);
+	else
+		DMEMIT("-");
+	return 1;
+}
+
 static const char *const path_names[TIERED_PATHS] = {
 	[TIERED_PATH_READ_HIT] = "read_hit",
 	[TIERED_PATH_READ_MISS] = "read_miss",
@@ -310,7 +364,11 @@ int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		return message_histogram(t, argv[1], result, maxlen);
 	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_WHY))
 		return message_why(t, argc, argv, result, maxlen);
-	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, uuid and why", t->volume->name,
-	      argv[0]);
+	if (argc >= 3 && (!strcasecmp(argv[0], TIERED_MESSAGE_PIN) || !strcasecmp(argv[0], TIERED_MESSAGE_UNPIN)))
+		return message_pin(t, argc, argv);
+	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_PINS))
+		return message_pins(t, argc, argv, result, maxlen);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, pin, pins, unpin, uuid and why",
+	      t->volume->name, argv[0]);
 	return -EINVAL;
 }

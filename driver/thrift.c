@@ -412,7 +412,9 @@ static bool may_go(void *context, u32 frame)
 {
 	const struct tiered_volume *volume = context;
 
-	return tiered_frame_state(tiered_frame_word(&volume->frames, frame)) == TIERED_CLAIM_CLEAN;
+	u64 word = tiered_frame_word(&volume->frames, frame);
+
+	return tiered_frame_state(word) == TIERED_CLAIM_CLEAN && !tiered_pinned(volume, tiered_frame_page(word));
 }
 
 u32 tiered_thrift_evict(struct tiered_volume *volume, u32 wanted)

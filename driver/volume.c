@@ -27,6 +27,7 @@ static void free_volume(struct tiered_volume *volume)
 		destroy_workqueue(volume->park_worker);
 	if (volume->workers)
 		destroy_workqueue(volume->workers);
+	tiered_pins_exit(volume);
 	tiered_writeback_exit(volume);
 	tiered_fills_exit(volume);
 	tiered_thrift_exit(volume);
@@ -69,6 +70,7 @@ static struct tiered_volume *new_volume(dev_t fast_devt, dev_t home_devt, struct
 	tiered_zeroing_init(volume);
 	tiered_throughs_init(volume);
 	tiered_thrift_init(volume);
+	tiered_pins_init(volume);
 	volume->streams = alloc_percpu(struct tiered_streams_cpu);
 	r = volume->streams ? 0 : -ENOMEM;
 	if (!r)
@@ -193,6 +195,7 @@ static int load(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev
 			       volume->fast.base + le64_to_cpu(sb->frames_offset_bytes));
 	if (r)
 		return r;
+	volume->pins.others = words.frames;
 	r = tiered_whys_init(&volume->whys, words.pages, words.frames);
 	if (!r)
 		r = tiered_words_load(volume, &volume->unsettled);
@@ -368,6 +371,7 @@ void tiered_volume_start(struct tiered_volume *volume, struct dm_target *active)
 	WRITE_ONCE(volume->started, true);
 	tiered_writeback_start(volume);
 	tiered_reclaim_poke(volume);
+	tiered_pins_poke(volume);
 	/* From here on nothing becomes dirty for long; what is dirty already goes home now. */
 	if (volume->options.writethrough)
 		tiered_writeback_all(volume);
@@ -382,6 +386,7 @@ void tiered_volume_stop(struct tiered_volume *volume)
 	flush_work(&volume->parking.work);
 	flush_work(&volume->zeroing.work);
 	flush_delayed_work(&volume->throughs.work);
+	tiered_pins_stop(volume);
 	tiered_fills_drain(volume);
 	tiered_thrift_stop(volume);
 	/*

@@ -18,6 +18,7 @@
 #include "homes.h"
 #include "media.h"
 #include "park.h"
+#include "pins.h"
 #include "reclaim.h"
 #include "stats.h"
 #include "thrift.h"
@@ -90,6 +91,7 @@ struct tiered_volume {
 	struct tiered_streams_cpu __percpu *streams;
 	struct tiered_whys whys;
 	struct tiered_thrift thrift;
+	struct tiered_pins pins;
 	u32 flush_epoch; /* FLUSHes received, for the streams */
 
 	struct dm_target *active; /* the instance that was resumed last; NULL while suspended */
@@ -97,7 +99,7 @@ struct tiered_volume {
 	struct work_struct event_work;
 
 	bool started; /* background work may run */
-	/* Fills and reclaim. */
+	/* Fills, for readers and for pins, and reclaim. */
 	struct workqueue_struct *workers;
 	/* Parked requests wait for reclaim, so they must not hold the one rescuer that both would share. */
 	struct workqueue_struct *park_worker;
@@ -145,6 +147,12 @@ void tiered_volume_look(struct tiered_volume *volume);
 static inline u64 tiered_pages(const struct tiered_volume *volume)
 {
 	return volume->frames.words.pages;
+}
+
+/* Whether @page is to stay in the fast tier: a whole page that is written is taken, and it is not evicted for others. */
+static inline bool tiered_pinned(const struct tiered_volume *volume, u64 page)
+{
+	return unlikely(rcu_access_pointer(volume->pins.set)) && tiered_pins_have(volume, page);
 }
 
 #endif

@@ -29,9 +29,10 @@ struct tiered_writeback_page {
 /* However slow the disk is for others, a batch follows the last one after so long. */
 #define PACE_PAUSE_MAX_MS 100u
 
+/* Of those that are not kept for pinned pages: others could all be dirty before, and nothing be left to evict. */
 static u32 percent_of_frames(const struct tiered_volume *volume, u8 percent)
 {
-	return (u64)volume->frames.words.frames * percent / 100;
+	return (u64)READ_ONCE(volume->pins.others) * percent / 100;
 }
 
 /*----------------------------------------------------------------*/
@@ -455,15 +456,15 @@ static void queue_writeback(struct tiered_volume *volume, unsigned long delay)
 }
 
 /*
- * Whether nothing will ever be evicted or come out of its rest: every frame is lost or retired, but for what the CPUs
- * may have in stock.
+ * Whether nothing will ever be evicted or come out of its rest: every frame is lost, retired or one of the @pinned clean
+ * ones, but for what the CPUs may have in stock.
  */
-static bool used_up(struct tiered_volume *volume)
+static bool used_up(struct tiered_volume *volume, u64 pinned)
 {
 	struct tiered_frames *frames = &volume->frames;
-	u64 out_of_use = atomic_read(&frames->lost) + atomic_read(&frames->retired);
+	u64 out_of_use = atomic_read(&frames->lost) + atomic_read(&frames->retired) + pinned;
 
-	return !dirty_frames(volume) && !clean_frames(volume) &&
+	return !dirty_frames(volume) && clean_frames(volume) <= pinned &&
 	       out_of_use + 2 * num_possible_cpus() * frames->magazine_frames >= frames->words.frames;
 }
 
@@ -471,6 +472,7 @@ static bool used_up(struct tiered_volume *volume)
 static void end_in_vain(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
+	u64 pinned = tiered_pins_clean(volume);
 
 	WRITE_ONCE(writeback->running, false);
 	writeback->cleaning_idle = false;
@@ -481,34 +483,37 @@ static void end_in_vain(struct tiered_volume *volume)
 		writeback->sweep_left = 0;
 	}
 	/* As long as there are clean frames to evict, or some at rest, nobody waits in vain. */
-	if ((writeback->count && !clean_frames(volume)) || used_up(volume))
+	if ((writeback->count && clean_frames(volume) <= pinned) || used_up(volume, pinned))
 		WRITE_ONCE(writeback->vain_attempt, writeback->attempts);
 	if (writeback->passed_over_count)
 		queue_writeback(volume, BUSY_PAUSE);
 	wake_up_all(&volume->frames.freed);
 }
 
-/*
- * How long to leave the disk to others. While their requests take longer than the target on average, the pause between
- * batches doubles, up to a limit; when they do not, it halves. Who waits for frames does not wait for that.
- */
-static unsigned long pace(struct tiered_volume *volume)
+u32 tiered_pace(struct tiered_volume *volume, struct tiered_pace *pace)
+{
+	u64 ns = tiered_stats_sum(&volume->stats, TIERED_HOME_NS), ios = tiered_stats_sum(&volume->stats, TIERED_HOME_IOS);
+	u64 mean_ns = ios > pace->ios ? div64_u64(ns - pace->ns, ios - pace->ios) : 0;
+
+	pace->ns = ns;
+	pace->ios = ios;
+	if (volume->options.latency_target_us && mean_ns > volume->options.latency_target_us * (u64)NSEC_PER_USEC)
+		pace->pause_ms = clamp(2 * pace->pause_ms, 1u, PACE_PAUSE_MAX_MS);
+	else
+		pace->pause_ms /= 2;
+	return pace->pause_ms;
+}
+
+/* How long to leave the disk to others. Who waits for frames does not wait for that. */
+static unsigned long pause_after_batch(struct tiered_volume *volume)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
-	u64 ns = tiered_stats_sum(&volume->stats, TIERED_HOME_NS), ios = tiered_stats_sum(&volume->stats, TIERED_HOME_IOS);
-	u64 mean_ns = ios > writeback->pace_ios ? div64_u64(ns - writeback->pace_ns, ios - writeback->pace_ios) : 0;
+	unsigned long pause = msecs_to_jiffies(tiered_pace(volume, &writeback->pace));
 
-	writeback->pace_ns = ns;
-	writeback->pace_ios = ios;
-	if (volume->options.latency_target_us && mean_ns > volume->options.latency_target_us * (u64)NSEC_PER_USEC)
-		writeback->pause_ms = clamp(2 * writeback->pause_ms, 1u, PACE_PAUSE_MAX_MS);
-	else
-		writeback->pause_ms /= 2;
 	if (READ_ONCE(writeback->starved))
 		return 0;
 	/* Stripes are closed for pages that were passed over; whoever writes there waits as well. */
-	return writeback->passed_over_count ? min(msecs_to_jiffies(writeback->pause_ms), (unsigned long)BUSY_PAUSE) :
-					      msecs_to_jiffies(writeback->pause_ms);
+	return writeback->passed_over_count ? min(pause, (unsigned long)BUSY_PAUSE) : pause;
 }
 
 static void writeback_work(struct work_struct *work)
@@ -533,7 +538,7 @@ static void writeback_work(struct work_struct *work)
 	tiered_reclaim_poke(volume);
 	/* One batch at a time: zeroing shares the worker and gets its turn in between. */
 	if (wanted(volume))
-		queue_writeback(volume, pace(volume));
+		queue_writeback(volume, pause_after_batch(volume));
 }
 
 /* While nobody else uses the disk, dirty pages may as well go home: later they can be evicted at once. */

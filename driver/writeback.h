@@ -16,6 +16,13 @@ struct tiered_writeback_page;
 #define TIERED_WRITEBACK_BATCH 256u
 #define TIERED_PASSED_OVER_MAX 64u
 
+/* How long background work leaves the disk to others between two of its batches. */
+struct tiered_pace {
+	u64 ns;	 /* latencies of the homes' foreground I/O, summed up to the last batch ... */
+	u64 ios; /* ... and how many they were */
+	u32 pause_ms;
+};
+
 struct tiered_writeback {
 	struct delayed_work work;
 	struct delayed_work idle; /* looks every second whether the disk has nothing better to do */
@@ -42,9 +49,7 @@ struct tiered_writeback {
 	u32 passed_over_count;
 	bool cleaning_idle; /* nobody else used the disk when the idle look last ran */
 	u64 homes_used_at; /* home I/O counted when the idle look last ran */
-	u64 pace_ns;	   /* latencies of the homes' foreground I/O, summed up to the last batch ... */
-	u64 pace_ios;	   /* ... and how many they were */
-	u32 pause_ms;	   /* between batches, for the sake of others */
+	struct tiered_pace pace; /* between batches, for the sake of others */
 	/*
 	 * Attempts to clean frames are numbered. One that cleaned none and has no reason to do better soon is vain:
 	 * who waits for a frame since before it began waits for nothing.
@@ -55,6 +60,12 @@ struct tiered_writeback {
 
 int tiered_writeback_init(struct tiered_volume *volume);
 void tiered_writeback_exit(struct tiered_volume *volume);
+
+/*
+ * The pause in ms before the next batch. While the requests of others take longer than latency_target_us on average, it
+ * doubles, up to a limit; when they do not, it halves.
+ */
+u32 tiered_pace(struct tiered_volume *volume, struct tiered_pace *pace);
 
 /* Begins to look for idle times, and goes on with what the last stop interrupted. */
 void tiered_writeback_start(struct tiered_volume *volume);

@@ -134,6 +134,7 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	smp_store_release(&volume->zeroing.exclusive_end, 0);
 	smp_mb();
 	tiered_park_zeroed(volume);
+	tiered_pins_poke(volume);
 	tiered_volume_look(volume);
 	return r;
 }

@@ -31,7 +31,7 @@
  *   read_hits         4 KiB pages touched by reads that a frame served; read_misses: that a capacity tier served
  *   write_hits        pages touched by writes that were resident before; write_fills: that became resident by the
  *                     write; write_bypass: that went to a capacity tier
- *   read_fills        pages made resident from reads
+ *   read_fills        pages made resident from reads, and because they are pinned
  *   fills_dropped     fills given up: the page changed meanwhile, its home was not flushed yet, or no frame was free
  *   evictions         clean frames freed to make room
  *   writeback_bytes   written to homes from dirty frames; fill_bytes: copied into frames by fills (reads and writes)
@@ -99,6 +99,12 @@
  *             and all that a capacity tier serves
  *   lost [<frame>]  replies the pages that are lost, from a frame on (0 when left out), and then `-`, or the frame from
  *             which to ask again because the reply was full
+ *   pin <first> <pages>...  bring ranges of pages into the fast tier and keep them there until unpin, all of them or, when
+ *             one is refused, none: beyond the volume's end (EINVAL), or more than half of the frames in use, or
+ *             4096 ranges (ENOSPC). Returns at once; pins tells the rest. They last until the volume is closed
+ *   pins [<page>]  replies what is pinned, as FIRST:PAGES:RESIDENT for each range, in order, from a page on (0 when left
+ *             out). Ranges that overlap or touch are one. Then `-`, or the page from which to ask again
+ *   unpin <first> <pages>...  let ranges go, pinned or not; what is resident stays until something else takes its place
  *   uuid      replies the volume's UUID in text form
  *   why [<place>]  replies the last decision about each extent, as EXTENT:REASON:SECONDS with the name of the reason and
  *             how long ago it was, in no order, from a place of the table on (0 when left out), and then `-`, or the place from
@@ -110,6 +116,9 @@
 #define TIERED_MESSAGE_HEAT "heat"
 #define TIERED_MESSAGE_HISTOGRAM "histogram"
 #define TIERED_MESSAGE_LOST "lost"
+#define TIERED_MESSAGE_PIN "pin"
+#define TIERED_MESSAGE_PINS "pins"
+#define TIERED_MESSAGE_UNPIN "unpin"
 #define TIERED_MESSAGE_UUID "uuid"
 #define TIERED_MESSAGE_WHY "why"
 
@@ -130,7 +139,8 @@
 	REASON(dropped_full, "no frame was free")                                                       \
 	REASON(dropped_memory, "too many fills were under way")                                         \
 	REASON(passed_price, "to keep it was not expected to save more time than it takes")               \
-	REASON(evicted, "a clean page made room for others and was not used again before that")
+	REASON(evicted, "a clean page made room for others and was not used again before that") \
+	REASON(filled_pin, "it was pinned, and brought into the fast tier for that")
 
 enum tiered_reason {
 	TIERED_REASON_NONE,
