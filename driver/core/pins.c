@@ -51,7 +51,7 @@ void tiered_pins_add(struct tiered_pin *pins, u32 *count, struct tiered_pin rang
 void tiered_pins_remove(struct tiered_pin *pins, u32 *count, struct tiered_pin range)
 {
 	u32 at = tiered_pins_find(pins, *count, range.first), to, left = 0;
-	struct tiered_pin rest[2];
+	struct tiered_pin rest[2] = { { 0 } };
 
 	for (to = at; to < *count && pins[to].first < range.end; to++) {
 		if (pins[to].first < range.first)

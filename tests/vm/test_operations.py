@@ -14,7 +14,7 @@ MACHINE = pytest.mark.vm(nvdimm="16M", disks=["96M", "96M"])
 MOUNT = "/srv/data"
 # Those of a machine with systemd are run by test_boot.py.
 ELSEWHERE = {"boot"}
-HERE = {"lost", "renew", "adopt", "lacking", "failing", "replaced", "pages", "full", "slow", "upgrade"}
+HERE = {"lost", "renew", "adopt", "lacking", "failing", "replaced", "pages", "full", "slow", "pin", "upgrade"}
 
 
 def _do(vm: VM, name: str) -> str:
@@ -86,5 +86,7 @@ def test_looking_at_a_volume_and_upgrading(vm: VM) -> None:
     assert "tiered" in _do(vm, "full") and v.counters()["frames_dirty"] == 0
     vm.run(f"fsfreeze -u {MOUNT}")
     _do(vm, "slow")
+    vm.run(f"cp {MOUNT}/tool {MOUNT}/index")
+    assert "100.0 %" in _do(vm, "pin")
     _do(vm, "upgrade")
     _unmount(vm, v)

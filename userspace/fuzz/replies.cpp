@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any text as what the driver says: the status line, and the replies to `heat` and `why`.
+// Any text as what the driver says: the status line, and the replies to `heat`, `pins` and
+// `why`.
 #include "fuzz.hpp"
 #include "heat.hpp"
+#include "pins.hpp"
 #include "status.hpp"
 #include "why.hpp"
 
@@ -18,6 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         (void)status_report(volume);
     });
     fuzz::allow_refusal([&] { (void)parse_heat_reply(text); });
+    fuzz::allow_refusal([&] { (void)parse_pins_reply(text); });
     fuzz::allow_refusal([&] {
         for (const extent_decision& one : parse_why_reply(text).decisions)
             (void)reason_text(one.reason);

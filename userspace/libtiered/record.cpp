@@ -84,6 +84,9 @@ bool is_same_disk(const tier_identity& one, const tier_identity& other) {
 }
 
 std::string record_text(const volume_record& record) {
+    nlohmann::ordered_json pins = nlohmann::ordered_json::array();
+    for (const page_range& pin : record.pins)
+        pins.push_back({{"first_page", pin.first_page}, {"pages", pin.pages}});
     const nlohmann::ordered_json json{
         {"version", record_version},
         {"name", record.name},
@@ -99,6 +102,7 @@ std::string record_text(const volume_record& record) {
           {"serial", record.tier.serial},
           {"fs_type", record.tier.fs_type},
           {"fs_uuid", record.tier.fs_uuid}}},
+        {"pins", pins},
     };
     // A serial number may be any bytes.
     return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
@@ -123,6 +127,9 @@ volume_record record_from_text(const std::string& text, const std::string& path)
         record.tier.serial = capacity.at("serial");
         record.tier.fs_type = capacity.at("fs_type");
         record.tier.fs_uuid = capacity.at("fs_uuid");
+        // Records were made before there were pins.
+        for (const auto& pin : json.value("pins", nlohmann::json::array()))
+            record.pins.push_back({pin.at("first_page"), pin.at("pages")});
         return record;
     } catch (const error&) {
         throw;

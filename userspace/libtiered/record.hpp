@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this machine remembers of a volume for the day when its fast tier is missing: which disk it
-// is on, and whether that disk alone holds everything. A file a volume in /var/lib/tiered, written
-// by tierctl.
+// What this machine remembers of a volume: for the day when its fast tier is missing, which disk it
+// is on, and whether that disk alone holds everything; and what of it is pinned. A file a volume in
+// /var/lib/tiered, written by tierctl.
 #pragma once
 
+#include "pins.hpp"
 #include "superblock.hpp"
 #include "unique_fd.hpp"
 
@@ -31,7 +32,8 @@ struct volume_record {
     tier_identity tier;
     homes_state homes = homes_state::in_use;
     std::uint64_t missing_pages = 0;
-    std::int64_t recorded_s = 0; ///< seconds since 1970
+    std::int64_t recorded_s = 0;  ///< seconds since 1970
+    std::vector<page_range> pins; ///< to be given to the driver when the volume is opened
 
     /// True when the disk alone has all that was ever acknowledged.
     bool disk_is_whole() const {

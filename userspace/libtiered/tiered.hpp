@@ -13,6 +13,7 @@
 #include "heat_map.hpp"
 #include "histogram.hpp"
 #include "open_volumes.hpp"
+#include "pins.hpp"
 #include "prometheus.hpp"
 #include "record.hpp"
 #include "signature.hpp"

@@ -4,6 +4,7 @@
 #include "error.hpp"
 #include "heat.hpp"
 #include "kernel_log.hpp"
+#include "pins.hpp"
 #include "text.hpp"
 #include "why.hpp"
 
@@ -136,6 +137,32 @@ TEST(HeatReply, EndsWithADash) {
 TEST(HeatReply, RefusesOtherTexts) {
     for (const char* text : {"", "x", "1:2:3 -", "1:2:3:4:5 -", "1:2::4 -", "1:2:3:-4 -"})
         EXPECT_THROW(parse_heat_reply(text), std::exception) << text;
+}
+
+TEST(PinsReply, TellsRangesAndWhereToGoOn) {
+    const pins_reply reply = parse_pins_reply("0:16:16 4096:2:1 9000");
+    const std::vector<pinned_range> expected{{{0, 16}, 16}, {{4096, 2}, 1}};
+    EXPECT_EQ(reply.pins, expected);
+    EXPECT_EQ(reply.next, 9000);
+    EXPECT_FALSE(parse_pins_reply("-").next.has_value());
+}
+
+TEST(PinsReply, RefusesOtherTexts) {
+    for (const char* text : {"", "1:2 -", "1:2:3:4 -", "1::3 -", "x:2:3 -", "1:2:3", "1:2:-3 -"})
+        EXPECT_THROW(parse_pins_reply(text), std::exception) << text;
+}
+
+TEST(PagesAt, AreThoseThatTheBytesTouch) {
+    constexpr std::uint64_t size = 10 * 4096 + 512; // less than a page at the end
+    EXPECT_EQ((page_range{0, 1}), pages_at(0, 1, size));
+    EXPECT_EQ((page_range{0, 2}), pages_at(4095, 2, size));
+    EXPECT_EQ((page_range{1, 1}), pages_at(4096, 4096, size));
+    EXPECT_EQ((page_range{0, 10}), pages_at(0, std::nullopt, size));
+    EXPECT_EQ((page_range{9, 1}), pages_at(9 * 4096, 4096 + 512, size));
+    EXPECT_THROW(pages_at(10 * 4096, std::nullopt, size), error);
+    EXPECT_THROW(pages_at(0, 0, size), error);
+    EXPECT_THROW(pages_at(4096, size, size), error);
+    EXPECT_THROW(pages_at(4096, ~0ull, size), error);
 }
 
 TEST(WhyReply, TellsDecisionsAndWhereToGoOn) {

@@ -35,6 +35,7 @@ volume_record sample(const std::string& uuid, std::int64_t recorded_s) {
     record.homes = homes_state::lacking;
     record.missing_pages = 17;
     record.recorded_s = recorded_s;
+    record.pins = {{0, 16}, {1ull << 40, 3}};
     return record;
 }
 
@@ -46,6 +47,7 @@ TEST_F(Records, ComeBackAsTheyWere) {
     EXPECT_EQ(record_text(sample("u1", 5)), record_text(*found));
     EXPECT_EQ("S \"1\"", found->tier.serial);
     EXPECT_EQ(17u, found->missing_pages);
+    EXPECT_EQ(sample("u1", 5).pins, found->pins);
     EXPECT_FALSE(store.find_uuid("u2"));
 }
 
@@ -87,6 +89,16 @@ TEST_F(Records, SayWhetherTheDiskHasEverything) {
         record.homes = lacking;
         EXPECT_FALSE(record_from_text(record_text(record), "x").disk_is_whole());
     }
+}
+
+TEST_F(Records, OfBeforeThereWerePinsAreRead) {
+    volume_record record = sample("u1", 5);
+    record.pins.clear();
+    std::string text = record_text(record);
+    const std::string none = "\"pins\": []";
+    ASSERT_NE(std::string::npos, text.find(none));
+    text.replace(text.find(none), none.size(), "\"later\": 1");
+    EXPECT_TRUE(record_from_text(text, "x").pins.empty());
 }
 
 TEST_F(Records, AreRefusedWhenDamaged) {

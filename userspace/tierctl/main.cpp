@@ -40,6 +40,8 @@ int parse_and_run(int argc, char** argv, bool is_verdict) {
     add_restore(app, chosen);
     add_flush(app, chosen);
     add_heat(app, chosen);
+    add_pin(app, chosen);
+    add_unpin(app, chosen);
     add_recognise(app, chosen);
     add_sim(app, chosen);
     add_why(app, chosen);

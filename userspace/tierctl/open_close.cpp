@@ -185,6 +185,8 @@ void open_found(const open_options& options, const found_volume& volume) {
                size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
     if (options.writethrough && !options.read_only)
         settle_writethrough(options.name, true);
+    if (!options.read_only)
+        give_pins(options.name, volume.sb.uuid());
 }
 
 void require_unused(const dm_device& device) {

@@ -77,16 +77,25 @@ int recognise(const recognise_options& options) {
     return 0;
 }
 
+/// Who opened it, by dmsetup or in the initramfs, may not have known what is pinned.
+void found_open(const dm_device& device) {
+    note_found_open(device);
+    const open_volume volume = describe(device);
+    if (!volume.without_fast() && volume.status.state == TIERED_STATE_RW &&
+        ask_pins(device.name).empty())
+        give_pins(device.name, volume.uuid);
+}
+
 int note_open(const std::string& name) {
     require_root("note-open");
     if (name.empty()) {
         for (const dm_device& device : open_dm_volumes())
-            note_found_open(device);
+            found_open(device);
         return 0;
     }
     const auto device = find_dm_device(name);
     if (device && device->is_volume() && !device->suspended)
-        note_found_open(*device);
+        found_open(*device);
     return 0;
 }
 

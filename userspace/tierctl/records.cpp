@@ -15,6 +15,11 @@ using namespace tiered;
 
 namespace {
 
+std::vector<page_range> pins_recorded(const std::string& uuid) {
+    const auto record = record_store().find_uuid(uuid);
+    return record ? record->pins : std::vector<page_range>{};
+}
+
 volume_record record_of(const superblock& sb, const std::string& fast_path, homes_state homes) {
     return {.name = sb.name(),
             .uuid = sb.uuid(),
@@ -22,7 +27,8 @@ volume_record record_of(const superblock& sb, const std::string& fast_path, home
             .volume_sectors = sb.volume_sectors(),
             .tier = sb.tier(),
             .homes = homes,
-            .recorded_s = std::time(nullptr)};
+            .recorded_s = std::time(nullptr),
+            .pins = pins_recorded(sb.uuid())};
 }
 
 /// A volume that this machine never opened by tierctl has no record to bring up to date.
@@ -97,6 +103,28 @@ void note_found_open(const dm_device& device) {
     file_storage fast(volume.fast_path, file_storage::access::read_only);
     if (const superblock_search found = find_superblock(fast); found.chosen)
         record_store().keep(record_of(*found.chosen, volume.fast_path, homes_state::in_use));
+}
+
+void note_pins(const dm_device& device) {
+    note_found_open(device); // who opened it by dmsetup alone has no record yet
+    auto record = record_store().find_uuid(describe(device).uuid);
+    if (!record)
+        fail("this machine has no record of the volume '{}', and its pins last until it is closed; "
+             "close it and open it by tierctl open",
+             device.name);
+    record->pins.clear();
+    for (const pinned_range& pin : ask_pins(device.name))
+        record->pins.push_back(pin.range);
+    record_store().keep(*record);
+}
+
+void give_pins(const std::string& name, const std::string& uuid) {
+    try {
+        if (const std::vector<page_range> pins = pins_recorded(uuid); !pins.empty())
+            pin_ranges(name, pins);
+    } catch (const error& e) {
+        fmt::print(stderr, "tierctl: warning: {}\n", e.what());
+    }
 }
 
 void note_written_back(const std::string& uuid) {

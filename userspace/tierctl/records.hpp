@@ -31,6 +31,12 @@ void note_written_through(const std::string& uuid);
 /// The volume was closed with this many pages only in its fast tier.
 void note_close(const std::string& uuid, std::uint64_t missing_pages);
 
+/// What is pinned of the open volume now. Throws when that cannot be recorded.
+void note_pins(const tiered::dm_device& device);
+
+/// Has the open volume pin what is recorded for it. Says on standard error when it does not.
+void give_pins(const std::string& name, const std::string& uuid);
+
 /// The volume was found open, perhaps by dmsetup alone: a record that says otherwise says the truth
 /// from now on, or that the disk is written alone. One that is right already stays, and one that
 /// another tierctl is about to bring up to date: it may be waiting for udev, and thus for us.

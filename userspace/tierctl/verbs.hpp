@@ -26,6 +26,8 @@ void add_recognise(CLI::App& app, action& chosen);
 void add_why(CLI::App& app, action& chosen);
 void add_attach(CLI::App& app, action& chosen);
 void add_detach(CLI::App& app, action& chosen);
+void add_pin(CLI::App& app, action& chosen);
+void add_unpin(CLI::App& app, action& chosen);
 void add_resize(CLI::App& app, action& chosen);
 void add_set(CLI::App& app, action& chosen);
 void add_top(CLI::App& app, action& chosen);
