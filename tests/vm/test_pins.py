@@ -42,7 +42,7 @@ def _press(v: Volume) -> None:
     before = v.counters()["evictions"]
     for rw in ("read", "randwrite"):
         fio.run(v.vm, v.path, timeout=120, rw=rw, bs="64k", offset="8M", size="64M", iodepth=4)
-    assert v.counters()["evictions"] > before + 4000, "there was no pressure"
+    assert v.counters()["evictions"] > before + 2000, "there was no pressure"
 
 
 def _reads_hit(v: Volume) -> None:
@@ -59,11 +59,11 @@ def _reads_hit(v: Volume) -> None:
 @pytest.mark.parametrize("admission", ["all", "thrifty"])
 def test_pins_stay_under_pressure_and_go_when_they_are_unpinned(vm: VM, admission: str) -> None:
     v = _pinned(vm, admission)
-    v.set_options("admission all")
-    v.set_options(f"admission {admission}")
     if admission == "thrifty":
+        before = v.counters()["evictions"]
         what = {"rw": "randrw", "offset": "8M", "size": "64M", "io_size": "48M"}
         fio.run(vm, v.path, timeout=120, bs="4k", iodepth=4, **what)
+        assert v.counters()["evictions"] > before, "there was no pressure"
     else:
         _press(v)
     assert _pins(v)["resident_bytes"] == PINNED
@@ -95,8 +95,6 @@ def test_pins_come_back_after_closing_and_after_a_power_cut(vm: VM) -> None:
     assert _ranges(v) == wanted
     told = _pins(v, "--wait")
     assert told["resident_bytes"] == told["pinned_bytes"]
-    # What the cut finds is made durable as a file on a disk would be.
-    vm.run("sync")
     records = vm.run("cat /var/lib/tiered/*.json").stdout
     volume.power_cut(vm)
     # The guest's root is new at each boot.
@@ -170,7 +168,7 @@ def test_whole_pages_that_are_pinned_are_taken_whatever_the_admission(vm: VM) ->
     below.open(v, "admission none")
     # The filler cannot read, and tries again only after half a minute.
     below.fail()
-    v.message("pin 64 128")
+    v.message("pin 64 128 512 1")
     vm.run("sleep 4")
     below.work()
     before = v.counters()
@@ -181,8 +179,9 @@ def test_whole_pages_that_are_pinned_are_taken_whatever_the_admission(vm: VM) ->
     assert after["write_fills"] - before["write_fills"] == 128, "pinned pages went to the disk"
     assert after["write_bypass"] - before["write_bypass"] == 128, "others did not"
     # Less than a page of what is missing goes to the disk, and comes in from there.
-    v.message("pin 512 1")
     vm.run(f"dd if=/tmp/data of={v.path} bs=512 count=1 seek={512 * 8 + 1} {DIRECT}")
+    assert v.counters()["write_bypass"] - after["write_bypass"] == 1
+    v.message("pin 512 1")  # or it would wait for that half minute
     told = _pins(v, "--wait")
     assert told["resident_bytes"] == told["pinned_bytes"] == 129 * PAGE
     vm.run(f"dd if={v.path} bs=1M count=1 iflag=direct status=none | cmp - /tmp/data")
@@ -193,7 +192,7 @@ def test_whole_pages_that_are_pinned_are_taken_whatever_the_admission(vm: VM) ->
 @MACHINE
 @pytest.mark.limit(120)
 def test_discard_bad_memory_and_reloads_take_no_pin(vm: VM) -> None:
-    v = _pinned(vm)
+    v = _pinned(vm, "none")
     v.flush()
     vm.run(f"blkdiscard -o 2M -l 1M {v.path}")
     vm.run("dd if=/dev/zero of=/tmp/data bs=1M seek=1 count=1 conv=notrunc status=none")
@@ -206,7 +205,7 @@ def test_discard_bad_memory_and_reloads_take_no_pin(vm: VM) -> None:
         v.wait_for("media_errors", 1)
         told = _pins(v, "--wait")
         assert told["resident_bytes"] == PINNED, "a page whose frame went bad was not brought back"
-        v.set_options("dirty_high 50")
+        v.set_options("admission all")
         vm.run(f"dmsetup suspend {v.name} && dmsetup resume {v.name}")
         assert _ranges(v) == [(AT, PINNED)]
         _press(v)
@@ -219,8 +218,8 @@ def test_discard_bad_memory_and_reloads_take_no_pin(vm: VM) -> None:
 @pytest.mark.limit(120)
 def test_filling_stops_with_the_volume_and_goes_on_with_it(vm: VM) -> None:
     v = volume.make(vm)
-    below_iops = dict(device="disk0", bps=0, bps_rd=0, bps_wr=0, iops_rd=0, iops_wr=0)
-    vm.monitor("block_set_io_throttle", iops=20, **below_iops)
+    whole = {"device": "disk0", "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
+    vm.monitor("block_set_io_throttle", bps=400 << 10, **whole)
     vm.run(f"tierctl pin {v.name} --range 0+6M")
     v.wait_for("read_fills", 16)
     vm.run(f"dmsetup suspend {v.name}", timeout=60)
@@ -231,13 +230,13 @@ def test_filling_stops_with_the_volume_and_goes_on_with_it(vm: VM) -> None:
     vm.run(f"dmsetup resume {v.name}")
     v.wait_for("read_fills", here + 16)
     vm.run(f"tierctl unpin {v.name} --all")
-    vm.run("sleep 15")  # what was on its way
+    vm.run("sleep 6")  # what was on its way
     here = v.counters()["read_fills"]
     assert here < 6 * MIB // PAGE
     vm.run("sleep 3")
     assert v.counters()["read_fills"] == here, "what was unpinned is still being filled"
     vm.run(f"tierctl pin {v.name} --range 0+6M")
-    vm.monitor("block_set_io_throttle", iops=0, **below_iops)
+    vm.monitor("block_set_io_throttle", bps=0, **whole)
     assert _pins(v, "--wait")["resident_bytes"] == 6 * MIB
     v.close()
     v.check()
