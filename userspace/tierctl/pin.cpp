@@ -143,8 +143,9 @@ int pin(const pin_options& options) {
     const dm_device device = require_open(options.name);
     require_fast_tier(device);
     if (const auto wanted = wanted_ranges(options, device); !wanted.empty()) {
-        pin_ranges(device.name, wanted);
-        note_pins(device);
+        const locked_volume volume = lock_open_volume(options.name);
+        pin_ranges(volume.device.name, wanted);
+        note_pins(volume.device);
     }
     const int status = options.wait ? wait_for_pins(device.name) : 0;
     const std::vector<pinned_range> pins = ask_pins(device.name);
@@ -157,7 +158,8 @@ int pin(const pin_options& options) {
 
 int unpin(const pin_options& options) {
     require_root("unpin");
-    const dm_device device = require_open(options.name);
+    const locked_volume volume = lock_open_volume(options.name);
+    const dm_device& device = volume.device;
     require_fast_tier(device);
     unpin_ranges(device.name, wanted_ranges(options, device));
     note_pins(device);
