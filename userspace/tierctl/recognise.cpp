@@ -6,6 +6,8 @@
 #include "error.hpp"
 #include "json_text.hpp"
 #include "member.hpp"
+#include "open_volumes.hpp"
+#include "pins.hpp"
 #include "records.hpp"
 #include "verbs.hpp"
 
