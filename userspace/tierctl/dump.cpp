@@ -29,6 +29,7 @@ constexpr const char* dump_help =
 struct dump_options {
     tier_options tiers;
     std::string output;
+    bool json = false; ///< taken, and of no effect
 };
 
 int dump(const dump_options& options) {
@@ -53,7 +54,7 @@ void add_dump(CLI::App& app, action& chosen) {
     verb->footer(dump_help);
     const tier_arguments arguments(*verb, options->tiers, false);
     verb->add_option("-o,--output", options->output, "The file to write; standard output without");
-    verb->add_flag("--json", "For programs; a dump has no other form");
+    verb->add_flag("--json", options->json, "For programs; a dump has no other form");
     verb->callback([options, arguments, &chosen] {
         arguments.require_named();
         chosen = [options] { return dump(*options); };

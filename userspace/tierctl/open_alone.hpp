@@ -12,8 +12,7 @@ namespace tierctl {
 
 struct alone_options {
     std::string name;
-    std::string capacity; ///< the disk, where the user named it
-    bool wanted = false;  ///< the user said that the fast tier is to be done without
+    bool wanted = false; ///< the user said that the fast tier is to be done without
     bool accept_loss = false;
     bool read_only = false;
 };
