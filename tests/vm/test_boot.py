@@ -171,7 +171,8 @@ def _mapped_disk_is_hidden(vm: VM) -> None:
         assert "ID_FS_UUID" not in shown and shown["DM_UDEV_DISABLE_DISK_RULES_FLAG"] == "1", shown
     assert "ID_FS_UUID" in _properties(vm, "/dev/mapper/v2")
     vm.run("tierctl detach v2")
-    assert "TIERED_MEMBER" not in _properties(vm, "/dev/mapper/lower")
+    shown = _properties(vm, "/dev/mapper/lower")
+    assert "TIERED_MEMBER" not in shown and "ID_FS_UUID" in shown, shown
     vm.run("dmsetup remove lower")
 
 
