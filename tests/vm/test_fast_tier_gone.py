@@ -13,7 +13,7 @@ from tests.harness.volume import PAGE, Volume
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
 DIRECT = "oflag=direct status=none"
 PAGES = 64
-SMALL = 64 << 11  # sectors of a disk that can grow
+SMALL, LARGE = 64 << 11, 96 << 11  # sectors of a disk before and after it grows
 
 
 @pytest.fixture(autouse=True)
@@ -97,14 +97,14 @@ def test_suspended_and_reloaded_volume_comes_back_without_its_memory(vm: VM) -> 
     vm.run(f"dd if=/tmp/data of={v.path} bs={PAGE} count={PAGES} {DIRECT}")
     v.flush()
     same = v.table()
-    below.grown(2 * SMALL)
+    below.grown(LARGE)
     memory.unbind(vm)
     same_read = f"{_read(v, 0, PAGES)} && cmp /tmp/read /tmp/data"
     for command in (f"dmsetup suspend {v.name}", f"dmsetup reload {v.name} --table '{same}'"):
         vm.run(f"{command} && dmsetup resume {v.name} && {same_read}")
         _fails(vm, f"dd if=/tmp/data of={v.path} bs={PAGE} count=1 {DIRECT}")
     mark = vm.log_mark()
-    vm.run(f"dmsetup reload {v.name} --table '{same.replace(str(SMALL), str(2 * SMALL))}'")
+    vm.run(f"dmsetup reload {v.name} --table '{same.replace(str(SMALL), str(LARGE))}'")
     assert vm.run(f"dmsetup resume {v.name}", check=False).status
     assert "cannot change its size while the fast tier is gone" in vm.log_since(mark)
     vm.run(f"dmsetup reload {v.name} --table '{same}' && dmsetup resume {v.name} && {same_read}")
