@@ -91,7 +91,8 @@ PEERS = (
         "tiered",
         "/dev/mapper/tier",
         "modprobe dm-tiered\n"
-        f"tierctl format tier --force --fast {FAST} {SLOW} >/dev/null\ntierctl open tier >/dev/null",
+        f"tierctl format tier --force --fast {FAST} {SLOW} >/dev/null\n"
+        f"tierctl open tier --capacity {SLOW} >/dev/null",
         "tierctl close tier >/dev/null",
     ),
     Peer(
