@@ -18,7 +18,7 @@
 /* After one that could not read a home, page by page. */
 #define FAILED_PAUSE (30 * HZ)
 /* Nothing could be sent: no frame is free, or memory is short. */
-#define ROOM_PAUSE max(HZ / 50, 1)
+#define ROOM_PAUSE max(HZ / 20, 1)
 /* What makes pages missing comes in bursts. */
 #define POKE_PAUSE max(HZ / 10, 1)
 #define NEVER ULONG_MAX
