@@ -129,6 +129,8 @@ def test_what_cannot_be_pinned(vm: VM) -> None:
         "--range 0+4X": "'0.4X' is no range; write OFFSET.LENGTH",
         "--range +4K": "is no range",
         "--range 4K+-4K": "is no range",
+        "--range 18446744073709551616": "is no range",
+        "--range 0+18446744073709551615": "18446744073709551615 bytes from 0 on are no range",
         "--range 1M+1M --range 97M": "the pages of the volume end",
         "--file /no/such/file": "cannot be opened",
         "--file /tmp/data": "is not in a file system right on this volume; give a --range",

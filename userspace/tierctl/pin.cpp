@@ -10,8 +10,10 @@
 #include "text.hpp"
 #include "verbs.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -35,22 +37,31 @@ constexpr auto pin_poll_interval = std::chrono::milliseconds(200);
 /// Nothing more became resident for this long: waiting will not end it.
 constexpr auto pin_patience = std::chrono::seconds(60);
 
-/// Sizes as CLI11 reads them for the other verbs.
-std::uint64_t size_in(std::string text, const std::string& range) {
-    const std::string wrong = CLI::AsSizeValue(false)(text);
-    if (!wrong.empty() || text.empty())
-        fail("'{}' is no range; write OFFSET+LENGTH, or OFFSET alone for all from there on, in "
-             "bytes or with K, M, G, T",
-             range);
-    return std::stoull(text);
+/// A size as CLI11 reads it for the other verbs; nothing when it is none.
+std::optional<std::uint64_t> size_in(std::string text) {
+    try {
+        if (text.empty() || !CLI::AsSizeValue(false)(text).empty())
+            return std::nullopt;
+    } catch (const CLI::Error&) {
+        return std::nullopt;
+    }
+    std::uint64_t size = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, failed] = std::from_chars(text.data(), end, size);
+    return failed == std::errc() && stop == end ? std::optional(size) : std::nullopt;
 }
 
 page_range range_in(const std::string& text, std::uint64_t size_bytes) {
     const std::size_t plus = text.find('+');
+    const auto offset = size_in(text.substr(0, plus));
     std::optional<std::uint64_t> length;
     if (plus != text.npos)
-        length = size_in(text.substr(plus + 1), text);
-    return pages_at(size_in(text.substr(0, plus), text), length, size_bytes);
+        length = size_in(text.substr(plus + 1));
+    if (!offset || (plus != text.npos && !length))
+        fail("'{}' is no range; write OFFSET+LENGTH, or OFFSET alone for all from there on, in "
+             "bytes or with K, M, G, T",
+             text);
+    return pages_at(*offset, length, size_bytes);
 }
 
 std::vector<page_range> wanted_ranges(const pin_options& options, const dm_device& device) {
