@@ -141,6 +141,8 @@ void note_disk_released(const volume_record& released) {
     for (volume_record other : record_store().all()) {
         if (other.uuid == released.uuid || !is_same_disk(other.tier, released.tier))
             continue;
+        if (is_open_volume(other.uuid))
+            continue; // on a disk of its own, which is a copy of this one
         other.homes = homes_state::released;
         other.missing_pages = 0;
         other.recorded_s = released.recorded_s - 1; // of one name, the newest is what is let go
