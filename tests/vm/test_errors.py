@@ -149,10 +149,9 @@ def test_dirty_pages_wait_for_the_disk(vm: VM, way: str) -> None:
     v.check()
 
 
-@MACHINE
-def test_full_of_dirty_without_a_disk_ends_in_errors(vm: VM) -> None:
+def _fill_with_dirty(v: Volume, below: Lower) -> None:
     """What can go neither to a frame nor to the disk is an error, not a wait for ever."""
-    v, below = _open(vm, "admission all")
+    vm = v.vm
     below.hold()
     _write_data(v, "4K", 2000)
     below.fail_writes()
@@ -167,6 +166,20 @@ def test_full_of_dirty_without_a_disk_ends_in_errors(vm: VM) -> None:
     _same(vm, v.path, "/tmp/data", 2000 * PAGE)
     _close(v, below)
     v.check()
+
+
+@MACHINE
+def test_full_of_dirty_without_a_disk_ends_in_errors(vm: VM) -> None:
+    _fill_with_dirty(*_open(vm, "admission all"))
+
+
+@MACHINE
+def test_pins_keep_nobody_waiting_for_a_dead_disk(vm: VM) -> None:
+    """Clean frames that pins keep are none that anybody gets."""
+    v, below = _open(vm, "admission all")
+    v.message("pin 16000 1000")
+    vm.run(f"tierctl pin {v.name} --wait")
+    _fill_with_dirty(v, below)
 
 
 @MACHINE
