@@ -20,9 +20,10 @@ SUPERBLOCK_SECTORS = (0, 8)
 
 @pytest.fixture(autouse=True)
 def _heal(vm: VM) -> Iterator[None]:
-    with memory.healed_after(vm):
-        yield
+    yield
+    if vm.alive:
         vm.run("dmsetup remove_all")
+        memory.forget_bad_blocks(vm)
 
 
 def _write_data(v: Volume) -> None:
@@ -154,6 +155,30 @@ def test_bad_frames_are_not_used(vm: VM) -> None:
     assert v.counters()["media_errors"] == 0
     v.close()
     v.check()
+
+
+@MACHINE
+@pytest.mark.limit(30)
+def test_who_waits_for_a_frame_when_all_are_bad_is_told(vm: VM) -> None:
+    v = Volume(vm).format()
+    below = lower.below(v)
+    below.open(v, "admission all")
+    below.fail_writes()  # or what is dirty goes home before its memory is bad
+    _write_data(v)
+    place = memory.places(v)[0]
+    frames = v.counters()["frames_total"]
+    first = place.data - place.frame * PAGE // 512
+    memory.spoil(v, *range(first, first + frames * PAGE // 512, 512), count=512)
+    for page in range(PAGES):
+        _fails(vm, f"dd if={v.path} of=/dev/null bs={PAGE} count=1 skip={page} iflag=direct status=none")
+    assert v.counters()["frames_lost"] == PAGES
+    below.work()
+    # A lost page heals when it is overwritten, which takes a frame. Beside the fast tier there is room.
+    _fails(vm, f"timeout 30 dd if=/dev/zero of={v.path} bs={PAGE} count=1 {DIRECT}")
+    vm.run(f"dd if=/tmp/data of={v.path} bs={PAGE} seek={PAGES} count=1 {DIRECT}")
+    vm.run(f"cmp -n {PAGE} -i {PAGES * PAGE}:0 {v.path} /tmp/data")
+    vm.run(f"dmsetup remove {v.name}")
+    below.remove()
 
 
 @MACHINE
