@@ -4,7 +4,7 @@
 set -e
 cd /
 awk '$2 ~ "^/mnt/" && $2 != "/mnt/share" && $2 != "/mnt/lower" {print $2}' /proc/mounts | sort -r | xargs -r umount
-# Nobody waits for a device that a failed test has suspended.
+# Nobody waits for a device that a failed test has suspended. One that cannot be resumed shows in the loop below.
 dmsetup info -c --noheadings --separator ' ' -o name,suspended 2>/dev/null |
 	awk '$2 == "Suspended" {print $1}' | xargs -r -n 1 dmsetup resume || true
 tries=0

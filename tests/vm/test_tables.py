@@ -113,8 +113,8 @@ def test_status_before_and_after_the_first_resume(vm: VM) -> None:
         f"dmsetup create v0 --notable && dmsetup load v0 --table '0 {SECTORS} tiered /dev/pmem0 1 /dev/vda'"
     )
     assert vm.run("dmsetup status v0").stdout.strip() == ""
-    # It reaches nobody; Linux 6.12 says that all went well.
-    vm.run("dmsetup message v0 0 flush", check=False)
+    refused = vm.run("dmsetup message v0 0 flush", check=False).status != 0
+    assert refused or vm.release.startswith("6.12."), "a message that reaches nobody went well"
     vm.run("dmsetup resume v0")
     assert v.state() == "rw"
     assert vm.run("dmsetup message v0 0 uuid").stdout.strip() == v.status()["uuid"]
