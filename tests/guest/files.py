@@ -90,30 +90,45 @@ def _number_in(path: Path) -> int | None:
     return number if data and number and data == contents(number, len(data)) else 0
 
 
+def _may_be(before: int | None, number: int, operation: Operation) -> set[int | None]:
+    """What a file may be when the machine died in an operation on it."""
+    new = number if operation.size is not None else None
+    # What is not there yet is written in place, and so may be there in part.
+    in_place = new is not None and before is None and not operation.replace
+    return {before, new, 0} if in_place else {before, new}
+
+
+def _wrong(
+    found: dict[str, int | None], durable: dict[str, int | None], number: int, operation: Operation
+) -> list[str]:
+    """The files that cannot be so when operation `number` was under way."""
+    may_be = {name: {have} for name, have in durable.items()}
+    may_be[operation.name] = _may_be(durable[operation.name], number, operation)
+    return [name for name, have in found.items() if have not in may_be[name]]
+
+
 def verify(folder: Path, seed: str, acked: int) -> None:
-    """Compare the folder with what was acknowledged."""
+    """Compare the folder with what was acknowledged: it must be that of a moment at or after the last
+    acknowledgement that was heard, in which one operation is under way and all before it are durable."""
     found = {name: _number_in(folder / name) for name in (f"file{i:03}" for i in range(NAMES))}
-    last = max((number for number in found.values() if number), default=0)
-    # An operation is begun when the one before it was durable.
-    acked = max(acked, last - 1)
-    expected: dict[str, int | None] = dict.fromkeys(found)
-    later: dict[str, list[int | None]] = {name: [] for name in found}
+    durable: dict[str, int | None] = dict.fromkeys(found)
+    nearest: list[str] = []
     for number, operation in enumerate(operations(seed), 1):
         if number > acked + UNHEARD:
-            break
-        value = number if operation.size is not None else None
-        if number <= acked:
-            expected[operation.name] = value
-        elif value is None or number == acked + 1:
-            # A file that is written in place, not replaced, may also be there in part.
-            later[operation.name] += [value] if operation.replace or value is None else [value, 0]
-    for name, want in expected.items():
-        have = found[name]
-        if have != want and have not in later[name]:
-            raise SystemExit(
-                f"{name} is of operation {have}, but operation {want} was durable (in all {acked})"
-            )
-    print(f"{acked} operations durable, {sum(number is not None for number in found.values())} files right")
+            raise SystemExit("\n".join(nearest))
+        if number > acked:
+            wrong = _wrong(found, durable, number, operation)
+            if not wrong:
+                there = sum(have is not None for have in found.values())
+                print(f"{number - 1} operations durable, {there} files right")
+                return
+            if not nearest or len(wrong) < len(nearest):
+                nearest = [
+                    f"{name} is of operation {found[name]}, but operation {durable[name]} was durable "
+                    f"(in all {number - 1}, of which {acked} were heard of)"
+                    for name in wrong
+                ]
+        durable[operation.name] = number if operation.size is not None else None
 
 
 if __name__ == "__main__":
