@@ -17,7 +17,8 @@ done
 if [ -e /sys/module/dm_tiered ]; then rmmod dm_tiered; fi
 # Slow tiers (tests/bench/rig.py) of a test that failed.
 for slow in /sys/kernel/config/nullb/*/; do [ ! -d $slow ] || rmdir $slow; done
-for module in dm_spindle null_blk; do [ ! -e /sys/module/$module ] || rmmod $module; done
+# What is built into the kernel is there too, without a state.
+for module in dm_spindle null_blk; do [ ! -e /sys/module/$module/initstate ] || rmmod $module; done
 [ ! -h /dev/slow ] || rm /dev/slow
 for disk in /dev/vd?; do [ ! -b $disk ] || blkdiscard -f $disk; done
 for pmem in /dev/pmem?; do
