@@ -38,6 +38,7 @@ MARKERS = (
     "vm(nvdimm, disks, kernel, smp, mem, icount, cpu, append, fresh): the machine behind the fixture `vm`",
     "expects_log(regex, reason): lines of the kernel's log that the test provokes on purpose",
     "limit(seconds): how long the test may take, counted for KVM",
+    "not_on_debug(reason): the debug kernel lacks something that the test needs, or is too slow for it",
 )
 
 
@@ -106,7 +107,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         shape_of = {item: shapes.of(item, chosen) for item in items}
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    others = {item for item, shape in shape_of.items() if _wants_another_kernel(shape, chosen.kernel)}
+    others = {
+        item
+        for item, shape in shape_of.items()
+        if _wants_another_kernel(shape, chosen.kernel) or _not_on_debug(item, shape, chosen.kernel)
+    }
     _leave_out(config, items, others)
     order: dict[Spec, int] = {}
     for item in items:
@@ -141,6 +146,13 @@ def _wants_another_kernel(shape: shapes.Shape | None, chosen: str) -> bool:
     if shape is None or shape.spec.kernel == chosen:
         return False
     return chosen != settings.DEFAULT_KERNEL or shape.spec.kernel == "debug"
+
+
+def _not_on_debug(item: pytest.Item, shape: shapes.Shape | None, chosen: str) -> bool:
+    """Most of the instructions of the debug kernel are those of its checks: counting them says nothing."""
+    if chosen != "debug":
+        return False
+    return item.get_closest_marker("not_on_debug") is not None or (shape is not None and shape.spec.icount)
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item], others: set[pytest.Item]) -> None:

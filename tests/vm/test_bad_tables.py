@@ -79,7 +79,8 @@ def test_bad_table_lines(vm: VM) -> None:
         vm, f"0 {SECTORS + 8} tiered {GOOD}", "131080 sectors but the volume has 131072|too small for target"
     )
     _refused(vm, f"0 {(1 << 43) + 8} tiered {GOOD}", "longer than a volume can be")
-    _refused(vm, f"0 8 zero\n8 {SECTORS - 8} tiered {GOOD}", "must appear alone|must begin at sector 0")
+    beside = f"0 8 linear /dev/vdb 0\n8 {SECTORS - 8} tiered {GOOD}"
+    _refused(vm, beside, "must appear alone|must begin at sector 0")
     _still_good(v)
 
 
@@ -297,6 +298,7 @@ def test_namespace_without_dax(vm: VM, mode: str) -> None:
 
 
 @MACHINE
+@pytest.mark.not_on_debug("zones are not built into it")
 def test_zoned_disk_is_refused(vm: VM) -> None:
     v = Volume(vm).format()
     vm.run("modprobe null_blk nr_devices=1 zoned=1 gb=1 zone_size=64")
@@ -308,6 +310,7 @@ def test_zoned_disk_is_refused(vm: VM) -> None:
 
 
 @MACHINE
+@pytest.mark.not_on_debug("scsi_debug is not built for it")
 def test_disk_with_protection_information_is_refused(vm: VM) -> None:
     v = Volume(vm).format()
     vm.run("modprobe scsi_debug dev_size_mb=64 dif=1 dix=1")

@@ -84,6 +84,7 @@ def test_cost_of_a_frame(vm: VM) -> None:
 
 
 @pytest.mark.vm(nvdimm=["64M", "256M"], disks=["96M", "288M"])
+@pytest.mark.not_on_debug("the shadows of its checkers come from vmalloc as well")
 def test_memory_is_what_status_says(vm: VM) -> None:
     v = Volume(vm, fast="/dev/pmem1", capacity="/dev/vdb").format()
     before = _allocated_kib(vm)
