@@ -28,6 +28,11 @@ enum tiered_bad tiered_bad_holder(struct tiered_volume *volume, struct tiered_st
 	lockdep_assert_held(&stripe->lock);
 	if (tiered_frame_state(word) == TIERED_CLAIM_LOST)
 		return TIERED_BAD_LOST;
+	if (word & TIERED_FRAME_MAPPED) {
+		tiered_frames_condemn(frames, frame);
+		tiered_mappings_judge(volume->mappings);
+		return TIERED_BAD_MAPPED;
+	}
 	tiered_count(&volume->stats, TIERED_MEDIA_ERRORS, 1);
 	trace_tiered_bad_frame(volume->devt, page, frame,
 			       tiered_frame_state(word) != TIERED_CLAIM_CLEAN);

@@ -14,6 +14,7 @@ struct tiered_volume;
 enum tiered_bad {
 	TIERED_BAD_DROPPED, /* its home has the page, or a newer frame has it by now */
 	TIERED_BAD_LOST,
+	TIERED_BAD_MAPPED, /* nothing yet: a worker takes it out of page tables first, and judges it then */
 };
 
 /*

@@ -41,6 +41,13 @@ static void free_fill(struct tiered_fill *fill)
 /*----------------------------------------------------------------*/
 /* The worker */
 
+bool tiered_fill_holds(const struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page, u32 seen_events)
+{
+	lockdep_assert_held(&stripe->lock);
+	return !atomic_read(&stripe->home_writes) && atomic_read(&stripe->events) == seen_events &&
+	       !tiered_zero_excludes(volume, page);
+}
+
 static enum tiered_reason fill_locked(struct tiered_fill *fill, struct tiered_stripe *stripe, u64 page,
 				      u32 seen_events, struct page *from)
 {
@@ -49,12 +56,7 @@ static enum tiered_reason fill_locked(struct tiered_fill *fill, struct tiered_st
 	void *data;
 	u32 frame;
 
-	/*
-	 * What we read is the page's contents only if nothing happened to the page since before the read: no write
-	 * began or ended, none is on its way.
-	 */
-	if (atomic_read(&stripe->home_writes) || atomic_read(&stripe->events) != seen_events ||
-	    tiered_zero_excludes(volume, page))
+	if (!tiered_fill_holds(volume, stripe, page, seen_events))
 		return TIERED_REASON_dropped_changed;
 	/* A clean claim says that the home has this durably. */
 	if (!tiered_homes_settled(&volume->homes, page))
@@ -71,14 +73,15 @@ static enum tiered_reason fill_locked(struct tiered_fill *fill, struct tiered_st
 	return fill->reader ? TIERED_REASON_filled_read : TIERED_REASON_filled_pin;
 }
 
-/* That we filled a page is an event to the later pages of the same stripe, but not one to drop them for. */
-static void expect_own_event(struct tiered_fill *fill, u32 filled, const struct tiered_stripe *stripe)
+void tiered_fill_own_event(const struct tiered_frames *frames, u64 first, u32 pages, u32 filled,
+			   struct tiered_fill_seen *seen)
 {
+	const struct tiered_stripe *stripe = tiered_stripe_of(frames, first + filled);
 	u32 i;
 
-	for (i = filled + 1; i < fill->pages; i++)
-		if (tiered_stripe_of(&fill->volume->frames, fill->page + i) == stripe)
-			fill->seen.events[i]++;
+	for (i = filled + 1; i < pages; i++)
+		if (tiered_stripe_of(frames, first + i) == stripe)
+			seen->events[i]++;
 }
 
 static void fill_page(struct tiered_fill *fill, u32 index)
@@ -94,7 +97,7 @@ static void fill_page(struct tiered_fill *fill, u32 index)
 
 	tiered_why(volume, page, r);
 	if (r == TIERED_REASON_filled_read || r == TIERED_REASON_filled_pin) {
-		expect_own_event(fill, index, stripe);
+		tiered_fill_own_event(&volume->frames, fill->page, fill->pages, index, &fill->seen);
 		tiered_count(&volume->stats, TIERED_READ_FILLS, 1);
 		tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
 		trace_tiered_fill(volume->devt, page, true);

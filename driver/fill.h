@@ -12,6 +12,8 @@
 #include <linux/workqueue.h>
 
 struct tiered_choice;
+struct tiered_frames;
+struct tiered_stripe;
 struct tiered_volume;
 
 #define TIERED_FILL_PAGES 16u
@@ -31,6 +33,19 @@ struct tiered_fills {
 struct tiered_fill_seen {
 	u32 events[TIERED_FILL_PAGES];
 };
+
+/*
+ * Whether what was read of @page's home, after @seen_events was read, is the page's contents still: no write of it began
+ * or ended since, none is on its way. Under the stripe's lock.
+ */
+bool tiered_fill_holds(const struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page, u32 seen_events);
+
+/*
+ * That page @filled, counted from @first, was filled is an event to the later pages of its stripe, but not one to drop them
+ * for.
+ */
+void tiered_fill_own_event(const struct tiered_frames *frames, u64 first, u32 pages, u32 filled,
+			   struct tiered_fill_seen *seen);
 
 int tiered_fills_init(struct tiered_volume *volume);
 void tiered_fills_exit(struct tiered_volume *volume);

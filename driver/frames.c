@@ -77,6 +77,8 @@ int tiered_frames_init(struct tiered_frames *frames, const struct tiered_words *
 	if (!r)
 		r = percpu_counter_init(&frames->dirty, 0, GFP_KERNEL);
 	if (!r)
+		r = percpu_counter_init(&frames->stored, 0, GFP_KERNEL);
+	if (!r)
 		r = alloc_tables(frames, buckets, stripes);
 	if (r)
 		tiered_frames_exit(frames);
@@ -92,6 +94,7 @@ void tiered_frames_exit(struct tiered_frames *frames)
 	vfree(frames->bucket);
 	vfree(frames->referenced);
 	vfree(frames->frame);
+	percpu_counter_destroy(&frames->stored);
 	percpu_counter_destroy(&frames->dirty);
 	percpu_counter_destroy(&frames->clean);
 	memset(frames, 0, sizeof(*frames));
@@ -249,6 +252,7 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 	u64 marks = 0;
 
 	lockdep_assert_held(&stripe->lock);
+	WARN_ON_ONCE(frames->frame[old].word & TIERED_FRAME_MAPPED);
 	tiered_claim_publish(&frames->words, &stripe->clear, frame, claim);
 	WRITE_ONCE(frames->referenced[frame], 1);
 	if (frames->frame[old].word & (TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND))
@@ -262,8 +266,8 @@ void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *s
 	tiered_claim_supersede(&frames->words, &stripe->clear, old);
 	count_state(frames, former.state, -1);
 	count_state(frames, claim.state, 1);
+	/* No event: a page that was missing, and is missing now, was not replaced in between without an insert and a remove. */
 	release_superseded(frames, old);
-	atomic_inc(&stripe->events);
 }
 
 void tiered_frames_arrived(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page)
@@ -280,6 +284,7 @@ void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *st
 	u64 word = frames->frame[frame].word;
 
 	lockdep_assert_held(&stripe->lock);
+	WARN_ON_ONCE(word & TIERED_FRAME_MAPPED);
 	/*
 	 * Before the page leaves the index: whoever misses it next may write its home, and this claim must not come
 	 * back over that after a crash.
@@ -314,6 +319,16 @@ void tiered_frames_clean(struct tiered_frames *frames, u32 frame)
 	change_state(frames, frame, TIERED_CLAIM_CLEAN);
 	if (frames->policy)
 		tiered_policy_cleaned(frames->policy, frame, -runs_by(frames, claim.page));
+}
+
+void tiered_frames_dirty(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)
+{
+	struct tiered_claim claim = tiered_frame_claim(frames->frame[frame].word);
+
+	lockdep_assert_held(&stripe->lock);
+	tell_dirty(frames, claim.page);
+	tiered_claim_mark_dirty(&frames->words, frame, claim);
+	change_state(frames, frame, TIERED_CLAIM_DIRTY);
 }
 
 void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame)

@@ -44,6 +44,12 @@ struct tiered_frame {
 #define TIERED_FRAME_BEHIND (1ull << 51)
 /* Its memory, or one of its words, cannot be read: it is retired instead of freed. */
 #define TIERED_FRAME_BAD (1ull << 50)
+/* Programs may have it in their page tables (mappings.h): who changes it shuts its gate first. */
+#define TIERED_FRAME_MAPPED (1ull << 52)
+/* They may store to it; its lines may be in the CPUs' caches alone. Only together with MAPPED, and dirty. */
+#define TIERED_FRAME_STORED (1ull << 53)
+/* That was allowed since its write-back began: it stays dirty. Only together with CLEANING. */
+#define TIERED_FRAME_RESTORED (1ull << 54)
 
 static inline u64 tiered_frame_page(u64 word)
 {
@@ -79,7 +85,7 @@ static inline u64 tiered_frame_word_of(const struct tiered_claim *claim)
 struct tiered_stripe {
 	spinlock_t lock;
 	struct tiered_clear clear;
-	/* Changes of the index, and home writes begun and ended, of any page of the stripe. */
+	/* Pages that came into the index or left it, and home writes begun and ended, of any page of the stripe. */
 	atomic_t events;
 	/* Bypassing writes on their way to a home of the stripe. */
 	atomic_t home_writes;
@@ -129,6 +135,7 @@ struct tiered_frames {
 
 	struct percpu_counter clean;
 	struct percpu_counter dirty;
+	struct percpu_counter stored; /* of the dirty ones */
 	atomic_t lost;
 	atomic_t retired;
 	bool bad_rests; /* a frame that is to be retired has been put to rest */
@@ -184,22 +191,34 @@ static inline void tiered_frame_touch(struct tiered_frames *frames, u32 frame)
 }
 
 /*
- * The five changes of the index, each with its claim on media, under the stripe's lock. The first two take a @frame
+ * The six changes of the index, each with its claim on media, under the stripe's lock. The first two take a @frame
  * from tiered_frames_alloc() whose data this CPU stored with non-temporal stores.
  *
  * insert: the page was not resident. replace: @old held it, its version goes up by one, the page becomes dirty.
- * remove: the page leaves the fast tier, its claim is durably cleared. clean: a dirty frame is written back. lose: a
- * dirty frame turned out bad, its page answers EIO until it is overwritten.
+ * remove: the page leaves the fast tier, its claim is durably cleared. clean: a dirty frame is written back. dirty: a
+ * clean one is about to be stored to in place. lose: a dirty frame turned out bad, its page answers EIO until it is
+ * overwritten.
  */
 void tiered_frames_insert(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page, u32 frame,
 			  enum tiered_claim_state state);
 void tiered_frames_replace(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 old, u32 frame);
 void tiered_frames_remove(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
 void tiered_frames_clean(struct tiered_frames *frames, u32 frame);
+void tiered_frames_dirty(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
 void tiered_frames_lose(struct tiered_frames *frames, struct tiered_stripe *stripe, u32 frame);
 
 /* The write-back of an older frame of @page has ended. Under the stripe's lock. */
 void tiered_frames_arrived(struct tiered_frames *frames, struct tiered_stripe *stripe, u64 page);
+
+/* Takes the marks of mappings away, of which there are none any more. Under the lock of the frame's stripe. */
+static inline void tiered_frames_unmapped(struct tiered_frames *frames, u32 frame)
+{
+	u64 word = frames->frame[frame].word;
+
+	if (word & TIERED_FRAME_STORED)
+		percpu_counter_dec(&frames->stored);
+	WRITE_ONCE(frames->frame[frame].word, word & ~(TIERED_FRAME_MAPPED | TIERED_FRAME_STORED));
+}
 
 /* Marks a frame, under its stripe's lock, to be retired when it is freed. */
 static inline void tiered_frames_condemn(struct tiered_frames *frames, u32 frame)

@@ -167,7 +167,7 @@ static u32 look_at_misses(struct tiered_volume *volume, u64 first, u32 pages, st
 	return i;
 }
 
-static enum tiered_admission admit(struct tiered_volume *volume, struct bio *bio)
+static enum tiered_admission admit(struct tiered_volume *volume, const struct bio *bio)
 {
 	struct tiered_streams_cpu *streams = get_cpu_ptr(volume->streams);
 	bool write = op_is_write(bio_op(bio));
@@ -276,12 +276,21 @@ static int read_lost(struct bio *bio, const struct part *part)
 	return end_with(bio, BLK_STS_IOERR);
 }
 
-/* The first part cannot be read from its frame, and the volume may not change that. */
-static int read_bad_read_only(struct tiered_volume *volume, struct bio *bio, const struct part *part)
+/* The first part cannot be read from its frame, and that stays so, at least for now. -EAGAIN: it does not. */
+static int read_bad_as_it_is(struct tiered_volume *volume, struct bio *bio, const struct part *part)
 {
-	u32 frame = tiered_frames_lookup(&volume->frames, part->page);
+	u32 frame;
+	u64 word = 0;
 
-	if (tiered_frame_state(tiered_frame_word(&volume->frames, frame)) != TIERED_CLAIM_CLEAN)
+	rcu_read_lock();
+	frame = tiered_frames_lookup(&volume->frames, part->page);
+	if (frame != TIERED_NO_FRAME)
+		word = tiered_frame_word(&volume->frames, frame);
+	rcu_read_unlock();
+	/* Somebody was quicker: the page has left. */
+	if (frame == TIERED_NO_FRAME)
+		return -EAGAIN;
+	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN)
 		return read_lost(bio, part);
 	keep_first(bio, part->bytes);
 	return tiered_io_read_home(volume, bio, 0);
@@ -319,9 +328,11 @@ again:
 	if (unlikely(hit == HIT_LOST))
 		return read_lost(bio, &part);
 	if (unlikely(hit == HIT_BAD)) {
-		if (volume->options.read_only)
-			return read_bad_read_only(volume, bio, &part);
-		tiered_bad_page(volume, part.page);
+		if (volume->options.read_only || tiered_bad_page(volume, part.page) == TIERED_BAD_MAPPED) {
+			r = read_bad_as_it_is(volume, bio, &part);
+			if (r != -EAGAIN)
+				return r;
+		}
 		tiered_reclaim_poke(volume);
 		goto again;
 	}
@@ -418,6 +429,9 @@ static enum tiered_written write_locked(struct tiered_volume *volume, struct tie
 		return TIERED_WRITE_WAIT;
 	old = tiered_frames_lookup(frames, part->page);
 	resident = old != TIERED_NO_FRAME;
+	/* Programs would go on with the old frame: a worker takes it out of their page tables first. */
+	if (resident && unlikely(tiered_frame_word(frames, old) & TIERED_FRAME_MAPPED))
+		return TIERED_WRITE_WAIT;
 	if (!resident && !takes_missing(volume, part, choice))
 		return home_or_wait(stripe);
 	if (resident && choice->take == TIERED_TAKE_DIRTY && is_clean(frames, old) && !tiered_pinned(volume, part->page))
@@ -468,7 +482,8 @@ static void make_way(struct tiered_frames *frames, struct tiered_stripe *stripe,
 {
 	u32 frame = tiered_frames_lookup(frames, page);
 
-	if (frame == TIERED_NO_FRAME || !is_clean(frames, frame))
+	if (frame == TIERED_NO_FRAME || !is_clean(frames, frame) ||
+	    tiered_frame_word(frames, frame) & TIERED_FRAME_MAPPED)
 		return;
 	if (frames->policy)
 		tiered_policy_written_around(frames->policy, frame, page);

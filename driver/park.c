@@ -90,14 +90,21 @@ static bool wait_for_chance(struct tiered_volume *volume, u64 page)
 static enum tiered_written try_write(struct tiered_volume *volume, struct bio *bio)
 {
 	const struct tiered_choice choice = TIERED_CHOICE_RESIDENT;
+	u64 page = bio->bi_iter.bi_sector / TIERED_SECTORS_PER_PAGE;
 	struct bvec_iter iter = bio->bi_iter;
 	enum tiered_written r = TIERED_WRITE_FAILED;
+	bool mapped;
 	int id;
 
-	if (tiered_fast_enter(&volume->fast, &id)) {
-		r = tiered_io_write_part(volume, bio, &iter, &choice);
-		tiered_fast_leave(id);
-	}
+	if (!tiered_fast_enter(&volume->fast, &id))
+		return r;
+	mapped = tiered_mappings_of(volume, page) & TIERED_FRAME_MAPPED;
+	if (mapped)
+		tiered_gate_shut(volume, page);
+	r = tiered_io_write_part(volume, bio, &iter, &choice);
+	if (mapped)
+		tiered_gate_open(volume, page);
+	tiered_fast_leave(id);
 	return r;
 }
 

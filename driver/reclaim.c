@@ -10,14 +10,15 @@
 /* How long what is clean and pinned is believed to be all that is clean. */
 #define VAIN_PAUSE max(HZ / 10, 1)
 
-bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
+/* Evicts @frame if it is a clean one, and has no mappings or, for whoever holds its gate shut, cannot have any. */
+static bool evict_frame(struct tiered_volume *volume, u32 frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	u64 word = tiered_frame_word(frames, frame);
 	struct tiered_stripe *stripe;
 	bool clean;
 
-	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN)
+	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN || word & TIERED_FRAME_MAPPED)
 		return false;
 	stripe = tiered_stripe_of(frames, tiered_frame_page(word));
 	spin_lock(&stripe->lock);
@@ -38,14 +39,45 @@ bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
 	return true;
 }
 
+/*
+ * Loads from a mapped frame leave no trace. One that was touched is taken out of page tables and stays: if it is used,
+ * it is touched again.
+ */
+static bool evict_mapped(struct tiered_volume *volume, u32 frame)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u64 page = tiered_frame_page(tiered_frame_word(frames, frame));
+	bool evicted = false;
+
+	if (tiered_pinned(volume, page))
+		return false;
+	tiered_gate_shut(volume, page);
+	if (READ_ONCE(frames->referenced[frame]))
+		WRITE_ONCE(frames->referenced[frame], 0);
+	else
+		evicted = evict_frame(volume, frame);
+	tiered_gate_open(volume, page);
+	return evicted;
+}
+
+bool tiered_reclaim_evict(struct tiered_volume *volume, u32 frame)
+{
+	u64 word = tiered_frame_word(&volume->frames, frame);
+
+	if (tiered_frame_state(word) == TIERED_CLAIM_CLEAN && unlikely(word & TIERED_FRAME_MAPPED))
+		return evict_mapped(volume, frame);
+	return evict_frame(volume, frame);
+}
+
 /* Evicts @frame if it is clean and was not used since the hand last came by. */
 static bool second_chance(struct tiered_volume *volume, u32 frame)
 {
 	struct tiered_frames *frames = &volume->frames;
+	u64 word = tiered_frame_word(frames, frame);
 
-	if (tiered_frame_state(tiered_frame_word(frames, frame)) != TIERED_CLAIM_CLEAN)
+	if (tiered_frame_state(word) != TIERED_CLAIM_CLEAN)
 		return false;
-	if (READ_ONCE(frames->referenced[frame])) {
+	if (READ_ONCE(frames->referenced[frame]) && !(word & TIERED_FRAME_MAPPED)) {
 		WRITE_ONCE(frames->referenced[frame], 0);
 		return false;
 	}

@@ -22,6 +22,9 @@ enum tiered_counter {
 	TIERED_FLUSHES_PASSED,
 	TIERED_PARKED,
 	TIERED_MEDIA_ERRORS,
+	TIERED_MEMORY_FAULTS,
+	TIERED_MEMORY_FILLS,
+	TIERED_MEMORY_UNMAPS,
 	/* Requests of others that a capacity tier served, and their latencies summed up. */
 	TIERED_HOME_IOS,
 	TIERED_HOME_NS,

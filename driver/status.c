@@ -54,6 +54,9 @@ static void gather_counters(struct tiered_stats *stats, struct status_fields *s)
 	s->flushes_passed = tiered_stats_sum(stats, TIERED_FLUSHES_PASSED);
 	s->parked = tiered_stats_sum(stats, TIERED_PARKED);
 	s->media_errors = tiered_stats_sum(stats, TIERED_MEDIA_ERRORS);
+	s->memory_faults = tiered_stats_sum(stats, TIERED_MEMORY_FAULTS);
+	s->memory_fills = tiered_stats_sum(stats, TIERED_MEMORY_FILLS);
+	s->memory_unmaps = tiered_stats_sum(stats, TIERED_MEMORY_UNMAPS);
 }
 
 static void gather_latencies(struct tiered_stats *stats, struct status_fields *s)

@@ -10,6 +10,7 @@
 #include "alone.h"
 #include "compat/compat.h"
 #include "io.h"
+#include "memory.h"
 #include "target.h"
 #include "volume.h"
 
@@ -407,12 +408,20 @@ static struct target_type tiered_target = {
 
 static int __init tiered_init(void)
 {
-	return dm_register_target(&tiered_target);
+	int r = tiered_memory_module_init();
+
+	if (r)
+		return r;
+	r = dm_register_target(&tiered_target);
+	if (r)
+		tiered_memory_module_exit();
+	return r;
 }
 
 static void __exit tiered_exit(void)
 {
 	dm_unregister_target(&tiered_target);
+	tiered_memory_module_exit();
 }
 
 module_init(tiered_init);

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "bad.h"
+#include "memory.h"
 #include "recognise.h"
 #include "trace.h"
 
@@ -141,8 +142,11 @@ void tiered_volume_leave(struct tiered_volume *volume)
 
 	mutex_lock(&registry_lock);
 	last = !--volume->instances;
-	if (last)
+	if (last) {
+		/* Before another volume may have the devices, which can have one memory at a time. */
+		tiered_memory_end(volume);
 		list_del(&volume->registered);
+	}
 	mutex_unlock(&registry_lock);
 	if (last)
 		free_volume(volume);
@@ -286,6 +290,8 @@ static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm
 		r = settle(volume);
 	if (!r)
 		r = bring_thrift(volume, live);
+	if (!r && !volume->options.read_only)
+		tiered_memory_bring(volume, fast);
 	return r ? r : resize(volume, home, sectors);
 }
 
@@ -366,9 +372,12 @@ void tiered_volume_start(struct tiered_volume *volume, struct dm_target *active)
 {
 	WRITE_ONCE(volume->active, active);
 	tiered_volume_look(volume);
-	if (volume->options.read_only)
+	if (volume->options.read_only) {
+		tiered_memory_start(volume);
 		return;
+	}
 	WRITE_ONCE(volume->started, true);
+	tiered_memory_start(volume);
 	tiered_writeback_start(volume);
 	tiered_reclaim_poke(volume);
 	tiered_pins_poke(volume);
@@ -381,6 +390,7 @@ void tiered_volume_stop(struct tiered_volume *volume)
 {
 	int id;
 
+	tiered_memory_stop(volume);
 	WRITE_ONCE(volume->started, false);
 	cancel_delayed_work_sync(&volume->writeback.idle);
 	flush_work(&volume->parking.work);

@@ -16,6 +16,7 @@
 #include "fill.h"
 #include "frames.h"
 #include "homes.h"
+#include "mappings.h"
 #include "media.h"
 #include "park.h"
 #include "pins.h"
@@ -92,6 +93,8 @@ struct tiered_volume {
 	struct tiered_whys whys;
 	struct tiered_thrift thrift;
 	struct tiered_pins pins;
+	struct tiered_mappings *mappings; /* of its memory; NULL: it has none ... */
+	bool memory_tried; /* ... and was to get one */
 	u32 flush_epoch; /* FLUSHes received, for the streams */
 
 	struct dm_target *active; /* the instance that was resumed last; NULL while suspended */
@@ -153,6 +156,12 @@ static inline u64 tiered_pages(const struct tiered_volume *volume)
 static inline bool tiered_pinned(const struct tiered_volume *volume, u64 page)
 {
 	return unlikely(rcu_access_pointer(volume->pins.set)) && tiered_pins_have(volume, page);
+}
+
+/* The marks of the frame that holds @page, 0 when none does: about mappings, of which most volumes have none. */
+static inline u64 tiered_mappings_of(const struct tiered_volume *volume, u64 page)
+{
+	return likely(!volume->mappings || !READ_ONCE(volume->mappings->used)) ? 0 : tiered_mappings_marks(volume, page);
 }
 
 #endif

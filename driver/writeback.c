@@ -85,8 +85,8 @@ static enum tiered_through begin_page(struct tiered_volume *volume, u64 page, bo
 		r = TIERED_THROUGH_TAKEN;
 	} else if (tiered_frame_state(word) != TIERED_CLAIM_DIRTY) {
 		r = TIERED_THROUGH_HOME;
-	} else if (word & TIERED_FRAME_BEHIND) {
-		/* Its turn comes with the next batch. */
+	} else if (word & (TIERED_FRAME_BEHIND | TIERED_FRAME_STORED)) {
+		/* Its turn comes with the next batch; or when its gate is shut. */
 		r = TIERED_THROUGH_BUSY;
 	} else if (atomic_read(&stripe->home_writes)) {
 		pass_over(&volume->writeback, stripe, page);
@@ -112,15 +112,19 @@ static void end_page(struct tiered_volume *volume, const struct tiered_writeback
 
 	spin_lock(&stripe->lock);
 	word = tiered_frame_word(frames, entry->frame);
-	WRITE_ONCE(frames->frame[entry->frame].word, word & ~TIERED_FRAME_CLEANING);
+	WRITE_ONCE(frames->frame[entry->frame].word, word & ~(TIERED_FRAME_CLEANING | TIERED_FRAME_RESTORED));
 	/* Overwritten meanwhile: the newer frame stays dirty, and this one was kept for us. */
+	if (word & TIERED_FRAME_RESTORED)
+		volume->writeback.restored++;
 	if (word & TIERED_FRAME_SUPERSEDED) {
 		tiered_frames_rest(frames, entry->frame);
 		tiered_frames_arrived(frames, stripe, entry->page);
-	} else if (entry->written && tiered_frame_state(word) == TIERED_CLAIM_LOST) {
+	} else if (!entry->written || word & TIERED_FRAME_RESTORED) {
+		/* The home does not have what the page is now. */
+	} else if (tiered_frame_state(word) == TIERED_CLAIM_LOST) {
 		/* It went bad after we had copied it: nothing is lost after all. */
 		tiered_frames_remove(frames, stripe, entry->frame);
-	} else if (entry->written) {
+	} else {
 		tiered_frames_clean(frames, entry->frame);
 	}
 	spin_unlock(&stripe->lock);
@@ -136,14 +140,13 @@ static bool copy_frame(struct tiered_volume *volume, const struct tiered_writeba
 	return read;
 }
 
-static enum tiered_through take_page(struct tiered_volume *volume, u64 page, bool passed_over)
+/* The page has no mappings through which it could be stored to. */
+static enum tiered_through take_unstored(struct tiered_volume *volume, u64 page, bool passed_over)
 {
 	struct tiered_writeback *writeback = &volume->writeback;
 	struct tiered_writeback_page *entry = &writeback->batch[writeback->count];
 	enum tiered_through r;
 
-	if (writeback->count == TIERED_WRITEBACK_BATCH)
-		return TIERED_THROUGH_FULL;
 	r = begin_page(volume, page, passed_over, &entry->frame);
 	if (r != TIERED_THROUGH_BEGUN)
 		return r;
@@ -158,9 +161,33 @@ static enum tiered_through take_page(struct tiered_volume *volume, u64 page, boo
 	return TIERED_THROUGH_TAKEN;
 }
 
+static enum tiered_through take_page(struct tiered_volume *volume, u64 page, bool passed_over)
+{
+	enum tiered_through r;
+
+	if (volume->writeback.count == TIERED_WRITEBACK_BATCH)
+		return TIERED_THROUGH_FULL;
+	if (likely(!(tiered_mappings_of(volume, page) & TIERED_FRAME_STORED))) {
+		r = take_unstored(volume, page, passed_over);
+		/* Unless that became so just now: a flush must not pass it by. */
+		if (r != TIERED_THROUGH_BUSY || !(tiered_mappings_of(volume, page) & TIERED_FRAME_STORED))
+			return r;
+	}
+	tiered_gate_shut(volume, page);
+	r = take_unstored(volume, page, passed_over);
+	tiered_gate_open(volume, page);
+	return r;
+}
+
 enum tiered_through tiered_writeback_take(struct tiered_volume *volume, u64 page)
 {
 	return take_page(volume, page, false);
+}
+
+/* Frames with these marks are left alone. */
+static u64 marks_to_leave(const struct tiered_writeback *writeback)
+{
+	return TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND | (writeback->spares_stored ? TIERED_FRAME_STORED : 0);
 }
 
 /* Adds @page to the batch if it is dirty. */
@@ -168,7 +195,7 @@ static bool take(struct tiered_volume *volume, u64 page)
 {
 	u32 before = volume->writeback.count;
 
-	if (page < tiered_pages(volume))
+	if (page < tiered_pages(volume) && !(tiered_mappings_of(volume, page) & marks_to_leave(&volume->writeback)))
 		take_page(volume, page, false);
 	return volume->writeback.count > before;
 }
@@ -223,7 +250,7 @@ static void collect(struct tiered_volume *volume)
 	tiered_writeback_begin(volume);
 	for (looked = 0; looked < frames && writeback->count < TIERED_WRITEBACK_BATCH; looked++) {
 		word = tiered_frame_word(&volume->frames, writeback->hand);
-		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & (TIERED_FRAME_CLEANING | TIERED_FRAME_BEHIND)))
+		if (tiered_frame_state(word) == TIERED_CLAIM_DIRTY && !(word & marks_to_leave(writeback)))
 			take_with_neighbours(volume, tiered_frame_page(word));
 		writeback->hand = (writeback->hand + 1) % frames;
 		if (!(looked % 1024))
@@ -337,6 +364,17 @@ static bool is_dirty(const struct tiered_frames *frames, u64 page)
 	return dirty;
 }
 
+/* Whether the page that failed last was in the batch, all of which was written; it may be dirty again. */
+static bool went_home(const struct tiered_writeback *writeback)
+{
+	u32 i;
+
+	for (i = 0; i < writeback->count; i++)
+		if (writeback->batch[i].page == writeback->failed_page)
+			return true;
+	return false;
+}
+
 /* What the batch that was written says of the disk. A page that cannot go home is not forgotten for others that can. */
 static void judge(struct tiered_volume *volume)
 {
@@ -350,7 +388,7 @@ static void judge(struct tiered_volume *volume)
 			return;
 		}
 	}
-	if (writeback->failing && !is_dirty(&volume->frames, writeback->failed_page))
+	if (writeback->failing && (!is_dirty(&volume->frames, writeback->failed_page) || went_home(writeback)))
 		WRITE_ONCE(writeback->failing, false);
 }
 
@@ -361,6 +399,7 @@ void tiered_writeback_write(struct tiered_volume *volume)
 	bool flushed, entered;
 	int id;
 
+	writeback->restored = 0;
 	if (!count)
 		return;
 	tiered_costs_begin(&volume->thrift.costs);
@@ -398,6 +437,11 @@ bool tiered_writeback_wrote(struct tiered_volume *volume, u64 page)
 static u64 dirty_frames(struct tiered_volume *volume)
 {
 	return percpu_counter_sum_positive(&volume->frames.dirty);
+}
+
+static u64 stored_frames(struct tiered_volume *volume)
+{
+	return percpu_counter_sum_positive(&volume->frames.stored);
 }
 
 static u64 clean_frames(struct tiered_volume *volume)
@@ -445,8 +489,11 @@ static bool wanted(struct tiered_volume *volume)
 	if (writeback->cleaning_idle && home_uses(volume) != writeback->homes_used_at)
 		writeback->cleaning_idle = false;
 	sweeping(writeback);
-	return READ_ONCE(writeback->running) || READ_ONCE(writeback->starved) || writeback->sweep_left ||
-	       writeback->passed_over_count || (writeback->cleaning_idle && dirty_frames(volume));
+	/* What programs may store to all the time would go home all the time. */
+	writeback->spares_stored = !READ_ONCE(writeback->running) && !READ_ONCE(writeback->starved) &&
+				   !writeback->sweep_left;
+	return !writeback->spares_stored || writeback->passed_over_count ||
+	       (writeback->cleaning_idle && dirty_frames(volume) > stored_frames(volume));
 }
 
 static void queue_writeback(struct tiered_volume *volume, unsigned long delay)
@@ -512,6 +559,9 @@ static unsigned long pause_after_batch(struct tiered_volume *volume)
 
 	if (READ_ONCE(writeback->starved))
 		return 0;
+	/* Programs store to it faster than it goes home: no hurry. */
+	if (2 * writeback->restored > writeback->count)
+		pause = msecs_to_jiffies(PACE_PAUSE_MAX_MS);
 	/* Stripes are closed for pages that were passed over; whoever writes there waits as well. */
 	return writeback->passed_over_count ? min(pause, (unsigned long)BUSY_PAUSE) : pause;
 }

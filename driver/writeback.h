@@ -29,13 +29,15 @@ struct tiered_writeback {
 	struct work_struct stop;
 	struct tiered_writeback_page *batch;
 	u32 count;   /* pages in the batch ... */
-	u32 written; /* ... and how many of them became durable at home, when it was written */
+	u32 written; /* ... and how many of them became durable at home, when it was written ... */
+	u32 restored; /* ... and how many may have been stored to meanwhile (frames.h) */
 	struct bio_set bios;
 	atomic_t bios_in_flight;
 	struct completion batch_done;
 	u32 hand;	   /* the next frame to look at */
 	bool running;	   /* between dirty_high and dirty_low */
 	bool starved;	   /* reclaim found nothing clean */
+	bool spares_stored; /* the disk is idle, that is all: frames that programs may store to stay dirty */
 	bool failing;	   /* a page of a batch did not become durable at home, and still is dirty */
 	u64 failed_page;   /* the latest one */
 	bool flush_wanted; /* a flush was asked for and not begun */

@@ -62,8 +62,11 @@ static void withdraw_page(struct tiered_frames *frames, u64 page, enum which whi
 	spin_lock(&stripe->lock);
 	frame = tiered_frames_lookup(frames, page);
 	if (frame != TIERED_NO_FRAME &&
-	    (which == WITHDRAW_ALL || tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN))
+	    (which == WITHDRAW_ALL || tiered_frame_state(tiered_frame_word(frames, frame)) == TIERED_CLAIM_CLEAN)) {
+		/* They went when the range became exclusive, and no new ones began. */
+		tiered_frames_unmapped(frames, frame);
 		tiered_frames_remove(frames, stripe, frame);
+	}
 	spin_unlock(&stripe->lock);
 	tiered_fast_leave(id);
 }
@@ -115,6 +118,7 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 
 	set_exclusive(&volume->zeroing, range);
 	bump_events(&volume->frames, range);
+	tiered_mappings_leave(volume, range->first, range->end);
 	/*
 	 * Clean claims go before their homes change: a crash in between would leave a claim that calls its home the
 	 * same while it is not, and the page would change when the frame is evicted. Dirty ones go after their homes
@@ -134,6 +138,7 @@ static int zero_range(struct tiered_volume *volume, const struct page_range *ran
 	smp_store_release(&volume->zeroing.exclusive_end, 0);
 	smp_mb();
 	tiered_park_zeroed(volume);
+	tiered_mappings_changed(volume);
 	tiered_pins_poke(volume);
 	tiered_volume_look(volume);
 	return r;

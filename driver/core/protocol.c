@@ -83,6 +83,15 @@ void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct
 	flush_word(words, frame);
 }
 
+void tiered_claim_mark_dirty(const struct tiered_words *words, u32 frame, struct tiered_claim claim)
+{
+	claim.state = TIERED_CLAIM_DIRTY;
+	store_word(words, frame, claim);
+	flush_word(words, frame);
+	/* Whoever stores to the frame next may make that durable at once; no crash may find it under a clean claim. */
+	tiered_pm_fence();
+}
+
 void tiered_claim_mark_lost(const struct tiered_words *words, u32 frame, struct tiered_claim claim)
 {
 	claim.state = TIERED_CLAIM_LOST;

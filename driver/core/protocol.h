@@ -89,6 +89,11 @@ void tiered_claim_withdraw(const struct tiered_words *words, struct tiered_clear
 void tiered_claim_mark_clean(const struct tiered_words *words, u32 frame, struct tiered_claim claim);
 
 /*
+ * Turns the clean @claim of @frame dirty, durably on return: from then on the home may be older.
+ */
+void tiered_claim_mark_dirty(const struct tiered_words *words, u32 frame, struct tiered_claim claim);
+
+/*
  * Turns the @claim of @frame lost: its frame cannot be read and nothing else has its contents. Durable on return: the
  * page answers EIO from now on, also after a reboot, until it is overwritten whole.
  */

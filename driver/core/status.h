@@ -45,6 +45,9 @@
  *   metadata_bytes    of the fast tier that hold words, shadows and superblocks
  *   flush_left_pages  pages that a flush (the message) has still to write home; 0: none is under way
  *   flush_eta_ms      how long that will take at the rate so far, in milliseconds; 0: no guess
+ *   memory_faults     faults of programs that have the volume as memory; memory_fills: pages made resident for them, with
+ *                     those read ahead; memory_unmaps: pages taken out of their page tables, to be written back, written
+ *                     to, evicted or made durable
  */
 #define TIERED_STATUS_FIELDS(FIELD) \
 	FIELD(frame_bytes)          \
@@ -81,7 +84,10 @@
 	FIELD(dram_bytes)           \
 	FIELD(metadata_bytes)       \
 	FIELD(flush_left_pages)     \
-	FIELD(flush_eta_ms)
+	FIELD(flush_eta_ms)         \
+	FIELD(memory_faults)        \
+	FIELD(memory_fills)         \
+	FIELD(memory_unmaps)
 
 /*
  * Messages (`dmsetup message NAME 0 <message>`):
@@ -140,7 +146,8 @@
 	REASON(dropped_memory, "too many fills were under way")                                         \
 	REASON(passed_price, "to keep it was not expected to save more time than it takes")               \
 	REASON(evicted, "a clean page made room for others and was not used again before that") \
-	REASON(filled_pin, "it was pinned, and brought into the fast tier for that")
+	REASON(filled_pin, "it was pinned, and brought into the fast tier for that")                    \
+	REASON(filled_touch, "a program that has the volume as memory touched it, or the pages before it")
 
 enum tiered_reason {
 	TIERED_REASON_NONE,

@@ -70,6 +70,13 @@ constexpr std::array metrics{
         "Pages that the flush that was asked for has still to write home; 0: none is under way."},
     metric{"flush_eta_ms", "flush_eta_seconds", "gauge",
            "How long the flush under way will take at the rate so far; 0: no guess.", 1e-3},
+    metric{"memory_faults", "memory_faults_total", "counter",
+           "Faults of programs that have the volume as memory."},
+    metric{"memory_fills", "memory_fills_total", "counter",
+           "Pages of 4 KiB that became resident because a program touched them, or those before "
+           "them, in memory."},
+    metric{"memory_unmaps", "memory_unmaps_total", "counter",
+           "Pages of 4 KiB taken out of the page tables of programs."},
 };
 
 constexpr std::array<std::string_view, 4> states{TIERED_STATE_RW, TIERED_STATE_RO,
