@@ -34,7 +34,7 @@ BUILD := build
 JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tierctl powercut-tools powercut-campaign userspace guest demo vm-test vm-soak vm-shell powercut
+.PHONY: help setup tierctl powercut-tools powercut-campaign memory-tools userspace guest demo vm-test vm-soak vm-shell powercut
 .PHONY: breakage bench record profile-tools deb fuzz check check-userspace check-python check-style clean
 
 help:
@@ -82,8 +82,12 @@ powercut-tools: setup
 powercut-campaign: setup
 	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target powercut-campaign)
 
+# What measures memory in a guest.
+memory-tools: setup
+	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target memory-probe)
+
 # Kernel, guest image and module.
-guest: tierctl powercut-tools
+guest: tierctl powercut-tools memory-tools
 	@$(PYTHON) -m images fetch --kernel $(KERNEL)
 
 demo: guest

@@ -20,7 +20,8 @@ FOLDERS = ("dev", "proc", "sys", "run", "tmp", "mnt/share", "mnt/lower", "root",
            "var/lib", "etc")
 
 # What the checkout builds for the guest, where it was built.
-PROGRAMS = (BUILD / "userspace" / "tierctl", BUILD / "userspace" / "powercut" / "powercut-mark")
+PROGRAMS = (BUILD / "userspace" / "tierctl", BUILD / "userspace" / "powercut" / "powercut-mark",
+            BUILD / "userspace" / "memory" / "memory-probe")
 
 # What of the checkout a machine with systemd needs to open volumes when it boots.
 SYSTEM = CHECKOUT / "userspace" / "system"
