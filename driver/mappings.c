@@ -731,8 +731,26 @@ static void sync_page(struct tiered_volume *volume, u64 page)
 	tiered_gate_open(volume, page);
 }
 
-/* By page, or by frame where there are fewer of those. Inside the fast tier. */
-static int sync_range(struct tiered_volume *volume, u64 first, u64 end)
+/* A page that is not needed is unmapped, or the hand would take it for used, and met as unused when the hand comes by. */
+static void cool_page(struct tiered_volume *volume, u64 page)
+{
+	struct tiered_frames *frames = &volume->frames;
+	u32 frame;
+
+	if (tiered_mappings_marks(volume, page) & TIERED_FRAME_MAPPED) {
+		tiered_gate_shut(volume, page);
+		tiered_gate_open(volume, page);
+	}
+	rcu_read_lock();
+	frame = tiered_frames_lookup(frames, page);
+	if (frame != TIERED_NO_FRAME)
+		WRITE_ONCE(frames->referenced[frame], 0);
+	rcu_read_unlock();
+}
+
+/* Resident pages of a range in turn: by page, or by frame where there are fewer of those. Inside the fast tier. */
+static int for_resident(struct tiered_volume *volume, u64 first, u64 end,
+			void (*each)(struct tiered_volume *volume, u64 page))
 {
 	struct tiered_frames *frames = &volume->frames;
 	bool by_page = end - first <= frames->words.frames;
@@ -741,7 +759,7 @@ static int sync_range(struct tiered_volume *volume, u64 first, u64 end)
 	for (i = 0; i < count; i++) {
 		page = by_page ? first + i : tiered_frame_page(tiered_frame_word(frames, i));
 		if (page >= first && page < end)
-			sync_page(volume, page);
+			each(volume, page);
 		if (!(i % 1024)) {
 			cond_resched();
 			if (fatal_signal_pending(current))
@@ -751,20 +769,51 @@ static int sync_range(struct tiered_volume *volume, u64 first, u64 end)
 	return 0;
 }
 
-int tiered_mappings_sync(struct tiered_mappings *mappings, u64 first, u64 end)
+/* Does @each for the resident pages of a range while the volume runs. */
+static int for_range(struct tiered_mappings *mappings, u64 first, u64 end,
+		     void (*each)(struct tiered_volume *volume, u64 page))
 {
-	int idx = srcu_read_lock(&mappings->running), r, id;
+	int idx = srcu_read_lock(&mappings->running), r = -EIO, id;
 	enum obstacle obstacle = state_obstacle(mappings);
 
-	r = -EIO;
 	if (obstacle == OBSTACLE_SUSPENDED) {
 		r = -EAGAIN;
 	} else if (obstacle == OBSTACLE_NONE && tiered_fast_enter(&mappings->volume->fast, &id)) {
-		r = sync_range(mappings->volume, first, end);
+		r = for_resident(mappings->volume, first, end, each);
 		tiered_fast_leave(id);
 	}
 	srcu_read_unlock(&mappings->running, idx);
 	return r;
+}
+
+int tiered_mappings_sync(struct tiered_mappings *mappings, u64 first, u64 end)
+{
+	return for_range(mappings, first, end, sync_page);
+}
+
+int tiered_mappings_need_not(struct tiered_mappings *mappings, u64 first, u64 end)
+{
+	return for_range(mappings, first, end, cool_page) == -EINTR ? -EINTR : 0;
+}
+
+int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 end)
+{
+	enum obstacle obstacle = OBSTACLE_NONE;
+	int idx;
+
+	while (first < end && (obstacle == OBSTACLE_NONE || obstacle == OBSTACLE_BUSY) && !fatal_signal_pending(current)) {
+		idx = srcu_read_lock(&mappings->running);
+		obstacle = state_obstacle(mappings);
+		if (obstacle == OBSTACLE_NONE && first >= tiered_pages(mappings->volume))
+			obstacle = OBSTACLE_ERROR;
+		if (obstacle == OBSTACLE_NONE)
+			obstacle = fill(mappings->volume, first, min_t(u64, end - first, TIERED_FILL_PAGES));
+		srcu_read_unlock(&mappings->running, idx);
+		/* Once more over those that this brought, and each of them is a step. */
+		first++;
+		cond_resched();
+	}
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 static void unmark_all(struct tiered_volume *volume)

@@ -80,6 +80,14 @@ vm_fault_t tiered_mappings_upgrade(struct tiered_mappings *mappings, struct vm_f
  */
 int tiered_mappings_sync(struct tiered_mappings *mappings, u64 first, u64 end);
 
+/*
+ * Pages from @first up to @end will be used soon: those that are missing are brought in, as long as there are frames and
+ * nobody needs their homes. Returns 0, or -EINTR for who was killed.
+ */
+int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 end);
+/* They will not: they are unmapped, and the first to be evicted. The same. */
+int tiered_mappings_need_not(struct tiered_mappings *mappings, u64 first, u64 end);
+
 /* Nobody has the memory open any more: no page is mapped. */
 void tiered_mappings_forget(struct tiered_mappings *mappings);
 

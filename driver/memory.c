@@ -6,6 +6,7 @@
 #include <linux/dax.h>
 #include <linux/device.h>
 #include <linux/device-mapper.h>
+#include <linux/fadvise.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/idr.h>
@@ -139,6 +140,35 @@ static int memory_fsync(struct file *filp, loff_t start, loff_t end, int datasyn
 	return r;
 }
 
+/* What of posix_fadvise(2), and of madvise(2), which comes here for MADV_WILLNEED, means something. */
+static int memory_fadvise(struct file *filp, loff_t offset, loff_t bytes, int advice)
+{
+	struct tiered_memory *memory = ((struct memory_file *)filp->private_data)->memory;
+	u64 first, end;
+
+	if (offset < 0 || bytes < 0)
+		return -EINVAL;
+	first = offset >> PAGE_SHIFT;
+	/* 0: up to the end, and nothing is larger than a volume can be. */
+	end = bytes ? DIV_ROUND_UP_ULL((u64)offset + bytes, PAGE_SIZE) : TIERED_PAGES_MAX;
+	if (first >= TIERED_PAGES_MAX)
+		return -EINVAL;
+	end = min_t(u64, end, TIERED_PAGES_MAX);
+	switch (advice) {
+	case POSIX_FADV_WILLNEED:
+		return tiered_mappings_will_need(&memory->mappings, first, end);
+	case POSIX_FADV_DONTNEED:
+		return tiered_mappings_need_not(&memory->mappings, first, end);
+	case POSIX_FADV_NORMAL:
+	case POSIX_FADV_RANDOM:
+	case POSIX_FADV_SEQUENTIAL:
+	case POSIX_FADV_NOREUSE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static bool is_withheld(struct tiered_memory *memory)
 {
 	return READ_ONCE(memory->mappings.state) == TIERED_MAPPINGS_WITHHELD;
@@ -218,6 +248,7 @@ static const struct file_operations memory_fops = {
 	.release = memory_release,
 	.mmap = memory_mmap,
 	.fsync = memory_fsync,
+	.fadvise = memory_fadvise,
 	TIERED_FOPS_MMAP_SYNC
 };
 

@@ -11,6 +11,8 @@
         what was durable is there, as a block device shows it
     memory.py poke DEVICE PAGE...
         for one page after the other: store a number, and load it
+    memory.py need|touch|cool DEVICE PAGES
+        say that the first pages will be needed, load from them, say that they will not be needed any more
     memory.py keep DEVICE PAGES
         does that with the first pages, again and again
 
@@ -224,6 +226,21 @@ def _poke(device: str, *pages: str) -> None:
         print(page, flush=True)
 
 
+def _need(device: str, pages: str) -> None:
+    mapped(device).madvise(mmap.MADV_WILLNEED, 0, int(pages) * PAGE)
+
+
+def _touch(device: str, pages: str) -> None:
+    memory = mapped(device)
+    for page in range(int(pages)):
+        number_at(memory, page * PAGE)
+
+
+def _cool(device: str, pages: str) -> None:
+    fd = os.open(device, os.O_RDWR)
+    os.posix_fadvise(fd, 0, int(pages) * PAGE, os.POSIX_FADV_DONTNEED)
+
+
 def _keep(device: str, pages: str) -> None:
     memory = mapped(device)
     while True:
@@ -235,6 +252,7 @@ def _keep(device: str, pages: str) -> None:
 
 if __name__ == "__main__":
     COMMANDS: dict[str, Callable[..., None]] = {
-        "same": _same, "agree": _agree, "write": _write, "verify": _verify, "poke": _poke, "keep": _keep
+        "same": _same, "agree": _agree, "write": _write, "verify": _verify, "poke": _poke, "keep": _keep,
+        "need": _need, "touch": _touch, "cool": _cool,
     }
     COMMANDS[sys.argv[1]](*sys.argv[2:])

@@ -89,6 +89,21 @@ def test_what_was_stored_is_in_the_volume_when_it_is_closed(vm: VM) -> None:
 
 
 @MACHINE
+def test_advice(vm: VM) -> None:
+    v = volume.make(vm)
+    vm.run(f"{TOOL} need {MEMORY} 100")
+    needed = v.counters()
+    assert needed["memory_fills"] == 100 and needed["memory_faults"] == 0, needed
+    vm.run(f"{TOOL} touch {MEMORY} 100")
+    touched = v.counters()
+    assert touched["memory_fills"] == 100 and 1 <= touched["memory_faults"] <= 10, touched
+    recent = f"dmsetup message {v.name} 0 heat"
+    assert vm.run(recent).stdout.split()[0] == "0:100:0:100"
+    vm.run(f"{TOOL} cool {MEMORY} 100")
+    assert vm.run(recent).stdout.split()[0] == "0:100:0:0"
+
+
+@MACHINE
 def test_volume_is_in_use_while_its_memory_is(vm: VM) -> None:
     v = volume.make(vm)
     holder = vm.spawn(f"exec sleep 1000 <{MEMORY}")
