@@ -77,6 +77,9 @@ def test_heat_map_is_a_picture(vm: VM) -> None:
     hot = [t for t in titles if ": 0 % resident" not in t]
     assert [t.split(":")[0] for t in hot] == [f"at {n}.0 MiB" for n in range(4, 8)], hot
     assert "100 % resident" in hot[0], hot
+    vm.run("tierctl heat v0 --png /tmp/heat.png")
+    chunks = vm.run("cat /tmp/heat.png").output
+    assert chunks.startswith(b"\x89PNG\r\n\x1a\n") and b"v0: 300.0 MiB, a square is 1.0 MiB" in chunks
     refused(vm, "tierctl heat v0 --svg /none/heat.svg", "/none/heat.svg cannot be written .no such file")
     v.close()
     refused(vm, "tierctl heat v0", "not open")
@@ -125,3 +128,21 @@ def test_prometheus_exposition(vm: VM) -> None:
     v.close()
     empty = vm.run("tierctl status --prometheus").stdout
     assert "v0" not in empty and exposition.parse(empty).keys() == metrics.keys()
+
+
+@MACHINE
+def test_advice_is_about_the_fast_tier_of_the_volume(vm: VM) -> None:
+    v = _busy(vm)
+    refused(vm, "tierctl advise v0", "record the volume's requests.*tierctl advise v0 --trace")
+    vm.run("for i in $(seq 0 999); do echo $i,R,$((i % 100 * 65536)),4096; done > /tmp/trace")
+    advice = json.loads(vm.run("tierctl advise v0 --trace /tmp/trace --json").stdout)
+    now = v.counters()
+    accesses = ("read_hits", "read_misses", "write_hits", "write_fills", "write_bypass")
+    assert [size["fast_bytes"] for size in advice["sizes"]] == [
+        int(now["frames_total"] * PAGE * factor) for factor in (0.5, 1, 2, 4)
+    ]
+    hits = (now["read_hits"] + now["write_hits"]) / sum(now[name] for name in accesses)
+    assert abs(advice["volume_hit_ratio"] - hits) < 0.01, (advice, now)
+    assert "hits of the volume 'v0' itself" in vm.run("tierctl advise v0 --trace /tmp/trace").stdout
+    v.close()
+    refused(vm, "tierctl advise v0 --trace /tmp/trace", "not open")

@@ -3,6 +3,7 @@
 #include "heat_map.hpp"
 
 #include "../../driver/core/status.h"
+#include "png.hpp"
 #include "reply.hpp"
 #include "text.hpp"
 
@@ -29,16 +30,21 @@ std::size_t shade_of(double share) {
     return static_cast<std::size_t>(std::clamp(std::floor(share * most), 1.0, most));
 }
 
-unsigned part(double from, double to, double share) {
-    return static_cast<unsigned>(std::lround(from + (to - from) * std::clamp(share, 0.0, 1.0)));
+std::uint8_t part(double from, double to, double share) {
+    return static_cast<std::uint8_t>(std::lround(from + (to - from) * std::clamp(share, 0.0, 1.0)));
 }
 
 /// From nearly white to blue by what is resident, and towards red by what of it is dirty.
-std::string colour(const heat_cell& cell) {
+rgb colour_of(const heat_cell& cell) {
     const double depth = cell.resident > 0 ? 0.15 + 0.85 * cell.resident : 0;
     const double red = cell.resident > 0 ? cell.dirty / cell.resident : 0;
-    return fmt::format("#{:02x}{:02x}{:02x}", part(244, part(31, 203, red), depth),
-                       part(244, part(97, 67, red), depth), part(244, part(141, 53, red), depth));
+    return {part(244, part(31, 203, red), depth), part(244, part(97, 67, red), depth),
+            part(244, part(141, 53, red), depth)};
+}
+
+std::string colour_text(const heat_cell& cell) {
+    const rgb colour = colour_of(cell);
+    return fmt::format("#{:02x}{:02x}{:02x}", colour.red, colour.green, colour.blue);
 }
 
 struct picture {
@@ -49,12 +55,21 @@ struct picture {
     static constexpr std::size_t side_px = 10;
     static constexpr std::size_t top_px = 50;
     static constexpr std::size_t margin_px = 20;
+    static constexpr std::size_t most_cells = 64 * 64;
 };
+
+constexpr const char* legend =
+    "blue: in the fast tier; red: dirty; offsets run from left to right, then down";
 
 picture layout(std::size_t cells, std::uint64_t volume_bytes) {
     const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(cells))));
     return {columns, (cells + columns - 1) / columns,
             (extents_of(volume_bytes) * extent_bytes + cells - 1) / cells};
+}
+
+std::string title(const std::string& name, std::uint64_t volume_bytes, const picture& p) {
+    return fmt::format("{}: {}, a square is {}", name, size_text(volume_bytes),
+                       size_text(p.cell_bytes));
 }
 
 void add_square(std::string& svg, const picture& p, std::size_t number, const heat_cell& cell) {
@@ -63,7 +78,7 @@ void add_square(std::string& svg, const picture& p, std::size_t number, const he
                    "{:.0f} % resident, {:.0f} % dirty, {:.0f} % used again</title></rect>\n",
                    p.margin_px + number % p.columns * p.side_px,
                    p.top_px + number / p.columns * p.side_px, p.side_px - 1, p.side_px - 1,
-                   colour(cell), size_text(number * p.cell_bytes), 100 * cell.resident,
+                   colour_text(cell), size_text(number * p.cell_bytes), 100 * cell.resident,
                    100 * cell.dirty, 100 * cell.recent);
 }
 
@@ -105,23 +120,35 @@ std::string heat_row(std::span<const heat_cell> cells) {
 
 std::string heat_svg(const std::string& name, std::span<const extent_heat> extents,
                      std::uint64_t volume_bytes) {
-    constexpr std::size_t most_cells = 64 * 64;
-    const std::vector<heat_cell> cells = heat_cells(extents, volume_bytes, most_cells);
+    const std::vector<heat_cell> cells = heat_cells(extents, volume_bytes, picture::most_cells);
     const picture p = layout(cells.size(), volume_bytes);
     const std::size_t width = 2 * p.margin_px + std::max<std::size_t>(p.columns * p.side_px, 420);
     const std::size_t height = p.top_px + p.margin_px + p.rows * p.side_px;
     // A volume's name has no character that XML minds.
-    std::string svg = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
-        "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-        "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-        "<text x=\"{2}\" y=\"20\" font-size=\"15\">{3}: {4}, a square is {5}</text>\n"
-        "<text x=\"{2}\" y=\"38\">blue: in the fast tier; red: dirty; offsets run from left to "
-        "right, then down</text>\n",
-        width, height, p.margin_px, name, size_text(volume_bytes), size_text(p.cell_bytes));
+    std::string svg =
+        fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
+                    "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+                    "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+                    "<text x=\"{2}\" y=\"20\" font-size=\"15\">{3}</text>\n"
+                    "<text x=\"{2}\" y=\"38\">{4}</text>\n",
+                    width, height, p.margin_px, title(name, volume_bytes, p), legend);
     for (std::size_t i = 0; i < cells.size(); i++)
         add_square(svg, p, i, cells[i]);
     return svg + "</svg>\n";
+}
+
+std::string heat_png(const std::string& name, std::span<const extent_heat> extents,
+                     std::uint64_t volume_bytes) {
+    const std::vector<heat_cell> cells = heat_cells(extents, volume_bytes, picture::most_cells);
+    const picture p = layout(cells.size(), volume_bytes);
+    raster image{.width = 2 * p.margin_px + p.columns * p.side_px,
+                 .height = 2 * p.margin_px + p.rows * p.side_px};
+    for (std::size_t i = 0; i < cells.size(); i++)
+        image.fill(p.margin_px + i % p.columns * p.side_px, p.margin_px + i / p.columns * p.side_px,
+                   p.side_px - 1, colour_of(cells[i]));
+    const std::vector<png_text> texts{{"Title", title(name, volume_bytes, p)},
+                                      {"Description", legend}};
+    return png_of(image, texts);
 }
 
 } // namespace tiered

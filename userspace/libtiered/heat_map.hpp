@@ -32,4 +32,8 @@ std::string heat_row(std::span<const heat_cell> cells);
 std::string heat_svg(const std::string& name, std::span<const extent_heat> extents,
                      std::uint64_t volume_bytes);
 
+/// The same squares as a PNG picture; what they mean is in its texts Title and Description.
+std::string heat_png(const std::string& name, std::span<const extent_heat> extents,
+                     std::uint64_t volume_bytes);
+
 } // namespace tiered

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
+#include <zlib.h>
 
 namespace {
 
@@ -115,6 +116,87 @@ TEST(HeatMap, PictureHasASquareForEachExtent) {
     EXPECT_EQ(10U, squares);
     EXPECT_TRUE(has(svg, "at 2.0 MiB: 100 % resident, 100 % dirty"));
     EXPECT_TRUE(svg.ends_with("</svg>\n"));
+}
+
+/// What a reader of PNG makes of a file: every chunk's checksum holds.
+struct decoded_png {
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+    std::string format; ///< depth, colour type, methods
+    std::string rows;
+    std::vector<std::string> types;
+    std::vector<std::string> texts;
+
+    std::string pixel(std::size_t x, std::size_t y) const {
+        return rows.substr(y * (1 + std::size_t{3} * width) + 1 + 3 * x, 3);
+    }
+};
+
+std::uint32_t number_at(const std::string& bytes, std::size_t at) {
+    std::uint32_t value = 0;
+    for (const char byte : bytes.substr(at, 4))
+        value = value << 8 | static_cast<std::uint8_t>(byte);
+    return value;
+}
+
+std::uint32_t checksum(const std::string& bytes) {
+    return static_cast<std::uint32_t>(
+        ::crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
+}
+
+std::string inflated(const std::string& data, std::size_t size) {
+    std::string out(size, 0);
+    uLongf got = size;
+    EXPECT_EQ(Z_OK, ::uncompress(reinterpret_cast<Bytef*>(out.data()), &got,
+                                 reinterpret_cast<const Bytef*>(data.data()), data.size()));
+    EXPECT_EQ(size, got);
+    return out;
+}
+
+decoded_png decode(const std::string& png) {
+    decoded_png picture;
+    EXPECT_EQ("\x89PNG\r\n\x1a\n", png.substr(0, 8));
+    for (std::size_t at = 8; at < png.size();) {
+        const std::size_t length = number_at(png, at);
+        const std::string type = png.substr(at + 4, 4), data = png.substr(at + 8, length);
+        EXPECT_EQ(checksum(type + data), number_at(png, at + 8 + length)) << type;
+        picture.types.push_back(type);
+        if (type == "IHDR") {
+            picture.width = number_at(data, 0);
+            picture.height = number_at(data, 4);
+            picture.format = data.substr(8);
+        } else if (type == "IDAT") {
+            picture.rows = inflated(data, picture.height * (1 + std::size_t{3} * picture.width));
+        } else if (type == "tEXt") {
+            picture.texts.push_back(data);
+        }
+        at += 12 + length;
+    }
+    return picture;
+}
+
+TEST(HeatMap, PixelsAreWhatReadersOfPngSee) {
+    const std::vector<extent_heat> extents{{0, 256, 0, 0}, {2, 256, 256, 0}};
+    const decoded_png picture = decode(heat_png("demo", extents, 10 * mib));
+    const std::vector<std::string> types{"IHDR", "tEXt", "tEXt", "IDAT", "IEND"};
+    EXPECT_EQ(types, picture.types);
+    // Ten squares of ten pixels: four columns and three rows, in a margin of twenty.
+    EXPECT_EQ(80U, picture.width);
+    EXPECT_EQ(70U, picture.height);
+    EXPECT_EQ(std::string({8, 2, 0, 0, 0}), picture.format);
+    EXPECT_EQ("Title", picture.texts.at(0).substr(0, picture.texts.at(0).find('\0')));
+    EXPECT_TRUE(has(picture.texts.at(0), "demo: 10.0 MiB, a square is 1.0 MiB"));
+    const std::string white(3, '\xff'), blue{31, 97, '\x8d'}, red{'\xcb', 67, 53};
+    EXPECT_EQ(blue, picture.pixel(20, 20));
+    EXPECT_EQ(blue, picture.pixel(28, 28));
+    EXPECT_EQ(white, picture.pixel(29, 28)); // between squares
+    EXPECT_EQ(white, picture.pixel(19, 20));
+    EXPECT_EQ(std::string(3, '\xf4'), picture.pixel(30, 20)); // an extent that is not resident
+    EXPECT_EQ(red, picture.pixel(40, 20));
+    EXPECT_EQ(std::string(3, '\xf4'), picture.pixel(30, 40)); // the last
+    EXPECT_EQ(white, picture.pixel(40, 40));                  // and none
+    for (std::size_t y = 0; y < picture.height; y++)
+        EXPECT_EQ('\0', picture.rows.at(y * (1 + std::size_t{3} * picture.width)));
 }
 
 observation seen() {

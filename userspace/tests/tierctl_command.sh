@@ -142,7 +142,9 @@ i=0
 while [ $i -lt 64 ]; do echo "$i,R,$((i % 32 * 65536)),4096"; i=$((i + 1)); done >"$dir/trace"
 expect 0 "   4x" "$tierctl" advise --trace "$dir/trace" --fast 25%
 expect 0 '"factor": 0.5' "$tierctl" advise --trace "$dir/trace" --fast 64K --json
-expect 1 "waits for the policy in the driver" "$tierctl" advise v0
+expect 1 "does not count what a fast tier of another size would have hit; record the volume's requests" "$tierctl" advise v0
+expect 1 "give it with --trace FILE" "$tierctl" advise
+expect 2 "excludes" "$tierctl" advise v0 --trace "$dir/trace" --fast 1M
 expect 1 "name the size of the fast tier" "$tierctl" advise --trace "$dir/trace"
 expect 1 "cannot be doubled and halved" "$tierctl" advise --trace "$dir/trace" --fast 4K
 expect 1 "cannot be opened" "$tierctl" advise --trace "$dir/none" --fast 1M

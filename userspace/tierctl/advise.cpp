@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tierctl advise: what a smaller or larger fast tier would do, by simulating a trace.
+//
+// Not out of what the driver tells: it counts hits of the fast tier that there is, and marks which
+// pages were used again, but not after how many others. A guess out of that would be no advice.
 #include "error.hpp"
 #include "json_text.hpp"
+#include "open_volumes.hpp"
 #include "simulation.hpp"
 #include "text.hpp"
 #include "trace_error.hpp"
@@ -30,6 +34,12 @@ struct advise_options {
 /// Sizes that are looked at, as multiples of the one that was named.
 constexpr std::array<double, 4> factors{0.5, 1, 2, 4};
 
+/// What is known of the volume whose requests were recorded.
+struct live_volume {
+    std::uint64_t fast_bytes;        ///< of frames that can be used
+    std::optional<double> hit_ratio; ///< since it was opened, if there was any access
+};
+
 struct prospect {
     double factor;
     std::uint64_t fast_bytes;
@@ -50,6 +60,16 @@ prospect judge_size(double factor, std::uint32_t pages, const tier& simulated,
     return {factor, pages * page_bytes,
             static_cast<double>(counts.page_hits) / static_cast<double>(counts.page_accesses),
             total_us, 100 * (1 - total_us / about.all_slow_us[0])};
+}
+
+live_volume look_at(const std::string& name) {
+    require_root("advise NAME");
+    const dm_device device = require_open(name);
+    require_fast_tier(device);
+    const volume_counters counters = *describe(device).status.counters;
+    return {(counters.frames_total - counters.frames_lost - counters.frames_retired) *
+                counters.frame_bytes,
+            hit_ratios_of(counters).all};
 }
 
 advice simulate_sizes(const advise_options& options) {
@@ -77,7 +97,8 @@ advice simulate_sizes(const advise_options& options) {
     return result;
 }
 
-void print_advice(const advice& a, const advise_options& options) {
+void print_advice(const advice& a, const advise_options& options,
+                  const std::optional<live_volume>& volume) {
     fmt::print("{} requests on {} of pages, {:.1f} s by the disk alone ({})\n",
                count_text(a.about.requests), size_text(a.about.footprint_bytes()),
                a.about.all_slow_us[0] / 1e6, options.device);
@@ -86,9 +107,13 @@ void print_advice(const advice& a, const advise_options& options) {
     for (const prospect& p : a.prospects)
         fmt::print("{:>5}x {:>10} {:>7.1f} % {:>10.2f} {:>10.1f} %\n", p.factor,
                    size_text(p.fast_bytes), 100 * p.hit_ratio, p.total_us / 1e6, p.saved_percent);
+    if (volume)
+        fmt::print("hits of the volume '{}' itself since it was opened: {}\n", options.name,
+                   percent_text(volume->hit_ratio));
 }
 
-void print_json(const advice& a, const advise_options& options) {
+void print_json(const advice& a, const advise_options& options,
+                const std::optional<live_volume>& volume) {
     nlohmann::ordered_json sizes = nlohmann::ordered_json::array();
     for (const prospect& p : a.prospects)
         sizes.push_back({{"factor", p.factor},
@@ -97,28 +122,48 @@ void print_json(const advice& a, const advise_options& options) {
                          {"miss_ratio", 1 - p.hit_ratio},
                          {"total_us", p.total_us},
                          {"saved_percent", p.saved_percent}});
-    const nlohmann::ordered_json out{{"trace", options.trace},
-                                     {"device", options.device},
-                                     {"requests", a.about.requests},
-                                     {"footprint_bytes", a.about.footprint_bytes()},
-                                     {"all_slow_us", a.about.all_slow_us[0]},
-                                     {"sizes", std::move(sizes)}};
+    nlohmann::ordered_json out{{"trace", options.trace},
+                               {"device", options.device},
+                               {"requests", a.about.requests},
+                               {"footprint_bytes", a.about.footprint_bytes()},
+                               {"all_slow_us", a.about.all_slow_us[0]},
+                               {"sizes", std::move(sizes)}};
+    if (volume) {
+        out["volume"] = options.name;
+        out["volume_hit_ratio"] =
+            volume->hit_ratio ? nlohmann::ordered_json(*volume->hit_ratio) : nullptr;
+    }
     fmt::print("{}\n", json_text(out));
 }
 
-int advise(const advise_options& options) {
+[[noreturn]] void ask_for_a_trace(const std::string& name) {
+    if (name.empty())
+        fail("record what is to be judged, and give it with --trace FILE; see tierctl advise "
+             "--help for how");
+    fail("the driver does not count what a fast tier of another size would have hit; record the "
+         "volume's requests for a while, then give them to be simulated: blktrace -d "
+         "/dev/mapper/{0} -w 600 -o - | blkparse -i - > trace.txt; tierctl advise {0} --trace "
+         "trace.txt",
+         name);
+}
+
+int advise(advise_options options) {
     if (options.trace.empty())
-        fail("what an open volume's misses say of other sizes waits for the policy in the driver; "
-             "record its requests and give them with --trace FILE --fast SIZE");
+        ask_for_a_trace(options.name);
+    std::optional<live_volume> volume;
+    if (!options.name.empty()) {
+        volume = look_at(options.name);
+        options.fast = fmt::format("{}", volume->fast_bytes);
+    }
     if (options.fast.empty())
         fail("name the size of the fast tier that half, twice and four times are to be compared "
-             "with: --fast SIZE, such as 16G or 10%");
+             "with: --fast SIZE, such as 16G or 10%, or the open volume that was traced");
     try {
         const advice found = simulate_sizes(options);
         if (options.json)
-            print_json(found, options);
+            print_json(found, options, volume);
         else
-            print_advice(found, options);
+            print_advice(found, options, volume);
         return 0;
     } catch (const trace_error& e) {
         fmt::print(stderr, "tierctl: {}\n", e.what());
@@ -134,12 +179,16 @@ void add_advise(CLI::App& app, action& chosen) {
         "advise", "Tell what half, twice or four times a fast tier would do for a trace");
     verb->footer("Example:\n"
                  "  blktrace -d /dev/vg/srv -w 600 -o - | blkparse -i - > trace.txt\n"
-                 "  tierctl advise --trace trace.txt --fast 16G --device hdd");
-    verb->add_option("NAME", options->name,
-                     "An open volume: not yet, it waits for the policy in the driver");
+                 "  tierctl advise --trace trace.txt --fast 16G --device hdd\n"
+                 "and of an open volume, beside the hits that it really has:\n"
+                 "  blktrace -d /dev/mapper/srv -w 600 -o - | blkparse -i - > trace.txt\n"
+                 "  tierctl advise srv --trace trace.txt --device hdd");
+    CLI::Option* name = verb->add_option(
+        "NAME", options->name, "The open volume that was traced, whose fast tier is compared with");
     verb->add_option("--trace", options->trace,
                      "CSV (time_us,op,offset,bytes), fio iolog or blkparse text; may be .zst");
-    verb->add_option("--fast", options->fast, "The fast tier: a size, or % of the footprint");
+    verb->add_option("--fast", options->fast, "The fast tier: a size, or % of the footprint")
+        ->excludes(name);
     verb->add_option("--device", options->device, "The disk: ssd, tssd or hdd")
         ->capture_default_str();
     verb->add_flag("--json", options->json, "For programs");

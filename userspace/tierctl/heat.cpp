@@ -18,7 +18,8 @@ namespace {
 
 struct heat_options {
     std::string name;
-    std::string svg; ///< path of a picture to be made
+    std::string svg; ///< paths of pictures to be made
+    std::string png;
     bool json = false;
 };
 
@@ -39,12 +40,19 @@ void print_extent(const extent_heat& e) {
                std::string(tenths, '#'), e.resident_pages, e.dirty_pages, e.recent_pages);
 }
 
-void write_svg(const heat_options& options, const dm_device& device,
-               const std::vector<extent_heat>& extents) {
+void write_picture(const std::string& path, const std::string& picture) {
     constexpr mode_t mode = 0644;
-    replace_file(options.svg, heat_svg(options.name, extents, device.sectors * TIERED_SECTOR_BYTES),
-                 mode);
-    fmt::print("wrote {}\n", options.svg);
+    replace_file(path, picture, mode);
+    fmt::print("wrote {}\n", path);
+}
+
+void write_pictures(const heat_options& options, const dm_device& device,
+                    const std::vector<extent_heat>& extents) {
+    const std::uint64_t volume_bytes = device.sectors * TIERED_SECTOR_BYTES;
+    if (!options.svg.empty())
+        write_picture(options.svg, heat_svg(options.name, extents, volume_bytes));
+    if (!options.png.empty())
+        write_picture(options.png, heat_png(options.name, extents, volume_bytes));
 }
 
 int heat(const heat_options& options) {
@@ -52,8 +60,8 @@ int heat(const heat_options& options) {
     const dm_device device = require_open(options.name);
     require_fast_tier(device);
     const std::vector<extent_heat> extents = ask_heat(options.name);
-    if (!options.svg.empty()) {
-        write_svg(options, device, extents);
+    if (!options.svg.empty() || !options.png.empty()) {
+        write_pictures(options, device, extents);
         return 0;
     }
     if (options.json) {
@@ -76,7 +84,9 @@ void add_heat(CLI::App& app, action& chosen) {
     verb->add_option("NAME", options->name, "an open volume")->required();
     CLI::Option* svg =
         verb->add_option("--svg", options->svg, "Make a picture of it, in this file");
-    verb->add_flag("--json", options->json, "for programs")->excludes(svg);
+    CLI::Option* png =
+        verb->add_option("--png", options->png, "Make a picture of pixels, in this file");
+    verb->add_flag("--json", options->json, "for programs")->excludes(svg)->excludes(png);
     verb->footer("Example:\n  tierctl heat srv --svg /tmp/srv.svg");
     verb->callback([options, &chosen] { chosen = [options] { return heat(*options); }; });
 }
