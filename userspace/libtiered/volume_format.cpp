@@ -52,12 +52,6 @@ tiered_geometry geometry_for(std::uint64_t fast_bytes) {
     return geometry;
 }
 
-void write_zeroed_superblocks(storage& fast) {
-    const std::array<std::byte, TIERED_SUPERBLOCKS * TIERED_SUPERBLOCK_BYTES> zeros{};
-    fast.write(0, zeros);
-    fast.sync();
-}
-
 void write_free_words(storage& fast, const superblock& sb, std::uint64_t table_offset,
                       std::uint64_t table_end) {
     // The rest of the last 4 KiB of a table belongs to no frame; it is filled all the same, so that
@@ -137,8 +131,14 @@ superblock make_superblock(const format_spec& spec, std::uint64_t fast_bytes) {
     return sb;
 }
 
+void erase_superblocks(storage& fast) {
+    const std::array<std::byte, TIERED_SUPERBLOCKS * TIERED_SUPERBLOCK_BYTES> zeros{};
+    fast.write(0, zeros);
+    fast.sync();
+}
+
 void write_format(storage& fast, const superblock& sb) {
-    write_zeroed_superblocks(fast);
+    erase_superblocks(fast);
     write_free_words(fast, sb, sb.words_offset(), table_end(sb, sb.words_offset()));
     write_free_words(fast, sb, sb.shadow_offset(), table_end(sb, sb.shadow_offset()));
     fast.sync();

@@ -25,6 +25,10 @@ format_spec new_format_spec(const std::string& name, const tier_identity& tier);
 /// The superblock of a new volume on a fast tier of `fast_bytes`; throws when it does not fit.
 superblock make_superblock(const format_spec& spec, std::uint64_t fast_bytes);
 
+/// Makes none of whatever volume `fast` holds. write_format() begins with it; who destroys more
+/// than the fast tier does it before that, so that a power cut leaves the old volume whole or none.
+void erase_superblocks(storage& fast);
+
 /// Makes `fast` an empty volume. Until the last two steps a reader finds no volume, then the whole.
 void write_format(storage& fast, const superblock& sb);
 

@@ -148,13 +148,6 @@ void judge_old_volume(storage& fast, const block_device& device, const superbloc
     warn(text + "; it is destroyed now");
 }
 
-void judge_fast_data(const block_device& device, bool force) {
-    if (!force)
-        require_no_data(device.path, "give --force to destroy it");
-    else if (find_signature(device.path))
-        wipe_signatures(device.path);
-}
-
 tier_identity identity_of(const block_device& device, bool adopt) {
     tier_identity tier;
     tier.size_sectors = device.size_sectors;
@@ -169,15 +162,31 @@ tier_identity identity_of(const block_device& device, bool adopt) {
     return tier;
 }
 
-void judge_capacity_data(const block_device& device, const format_options& options) {
-    if (options.adopt)
+void judge_old_data(const block_device& fast, const block_device& capacity,
+                    const format_options& options) {
+    if (options.force)
         return;
-    if (!options.force)
+    require_no_data(fast.path, "give --force to destroy it");
+    if (!options.adopt)
         require_no_data(
-            device.path,
+            capacity.path,
             "give --adopt to keep it as the volume's contents, or --force to destroy it");
-    else if (find_signature(device.path))
+}
+
+void wipe_if_signed(const block_device& device) {
+    if (find_signature(device.path))
         wipe_signatures(device.path);
+}
+
+/// The old volume before what its disk carries: a power cut in between leaves it whole, or none.
+void destroy_old_data(storage& fast_storage, const block_device& fast, const block_device& capacity,
+                      const format_options& options) {
+    if (!options.force)
+        return;
+    erase_superblocks(fast_storage);
+    wipe_if_signed(fast);
+    if (!options.adopt)
+        wipe_if_signed(capacity);
 }
 
 const std::string& only_capacity(const format_options& options) {
@@ -208,11 +217,11 @@ found_volume make_volume(const format_options& options) {
     const superblock sb = make_superblock(spec, fast.size_bytes());
     const superblock_search former = find_superblock(fast_storage);
     judge_old_volume(fast_storage, fast, former, options.force);
-    judge_fast_data(fast, options.force);
-    judge_capacity_data(capacity, options);
+    judge_old_data(fast, capacity, options);
     if (capacity.size_bytes() < fast.size_bytes())
         warn(fmt::format("{} is smaller than {}; part of the fast tier will never be used",
                          capacity.path, fast.path));
+    destroy_old_data(fast_storage, fast, capacity, options);
     write_format(fast_storage, sb);
     note_format(sb, fast.path, former.chosen);
     announce_change(fast);
