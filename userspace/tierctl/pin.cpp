@@ -47,8 +47,8 @@ std::optional<std::uint64_t> size_in(std::string text) {
     }
     std::uint64_t size = 0;
     const char* end = text.data() + text.size();
-    const auto [stop, failed] = std::from_chars(text.data(), end, size);
-    return failed == std::errc() && stop == end ? std::optional(size) : std::nullopt;
+    const auto [stop, problem] = std::from_chars(text.data(), end, size);
+    return problem == std::errc() && stop == end ? std::optional(size) : std::nullopt;
 }
 
 page_range range_in(const std::string& text, std::uint64_t size_bytes) {
