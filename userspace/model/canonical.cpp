@@ -42,9 +42,13 @@ public:
             page(state_.pages[pages_[i]]);
         for (unsigned i = 0; i < state_.bounds.stripes; i++)
             stripe(state_.stripe(pages_[i]));
+        for (unsigned i = 0; i < state_.bounds.stripes && state_.bounds.memory; i++)
+            gate(state_.gate(pages_[i]));
         frames();
+        // Without stores to mappings both halves were promised the same.
         for (unsigned i = 0; i < state_.bounds.pages; i++)
-            promise(pages_[i]);
+            for (unsigned half = 0; half < state_.bounds.apart(); half++)
+                promise(pages_[i], half);
         return mix();
     }
 
@@ -161,6 +165,8 @@ private:
     void cpu(const Cpu& cpu) {
         byte(static_cast<u8>(cpu.op));
         page_name(cpu.page);
+        if (state_.bounds.memory)
+            byte(cpu.half);
         byte(cpu.steps);
         for (unsigned i = 0; i < cpu.frames_count; i++)
             frame_name(cpu.frames[i]);
@@ -175,15 +181,25 @@ private:
     void page(const Page& page) {
         frame_name(page.holder);
         claim(page.claim);
-        byte(page.home_busy | page.unflushed << 1 | page.home_in_flight << 2);
+        byte(page.home_busy | page.unflushed << 1 | page.home_in_flight << 2 | page.changing << 3);
         cpu_mask(page.covered);
         cpu_mask(page.spoiled);
-        contents(page.home);
+        contents(page.home[0]);
+        if (!state_.bounds.memory)
+            return;
+        contents(page.home[1]);
+        byte(page.exclusive | page.mapping.writable << 1);
+        frame_name(page.mapping.frame);
     }
 
     void stripe(const Stripe& stripe) {
         byte(stripe.locked_by == none ? none : cpu_names_[stripe.locked_by]);
         frame_name(stripe.unfenced_frame);
+    }
+
+    void gate(const Gate& gate) {
+        cpu_mask(gate.shared);
+        byte(gate.shut_by == none ? none : cpu_names_[gate.shut_by]);
     }
 
     void frames() {
@@ -193,6 +209,8 @@ private:
 
             byte(static_cast<u8>(frame.use));
             byte(frame.pins | frame.condemned << 7);
+            if (state_.bounds.memory)
+                byte(frame.mapped | frame.stored << 1 | frame.cleaning << 2 | frame.restored << 3);
             word(frame.primary);
             word(frame.shadow);
             contents(frame.data[0]);
@@ -212,14 +230,16 @@ private:
         });
     }
 
-    void promise(unsigned page) {
-        const Promise& promise = state_.pages[page].promise;
+    void promise(unsigned page, unsigned half) {
+        const Promise& promise = state_.pages[page].promise[half];
 
         id_mask(page, promise.after_crash);
         id_mask(page, promise.now);
         id_mask(page, promise.acknowledged);
         id_mask(page, promise.undurable);
-        byte(promise.may_fail | promise.alone_torn << 1);
+        byte(state_.pages[page].may_fail | promise.alone_torn << 1);
+        if (state_.bounds.memory)
+            id_mask(page, promise.stored);
         if (state_.bounds.through)
             id_mask(page, promise.alone);
         for (unsigned i = 0; i < state_.bounds.cpus; i++)
@@ -261,7 +281,7 @@ private:
     std::array<u8, max_pages> version_bases_;
     std::array<std::array<u8, max_ids>, max_pages> value_names_;
     std::array<u8, max_pages> values_named_{};
-    std::array<u8, 1024> bytes_{};
+    std::array<u8, 2048> bytes_{};
     unsigned size_ = 0;
 };
 

@@ -137,6 +137,14 @@ add_core_mutant(lost-without-fence protocol.c
 [[older contents when the power comes back. */
 	tiered_pm_fence();]]
 [[older contents when the power comes back. */]])
+add_core_mutant(dirty-without-flush protocol.c
+[[	flush_word(words, frame);
+	/* Whoever stores]]
+[[	/* Whoever stores]])
+add_core_mutant(dirty-without-fence protocol.c
+[[find it under a clean claim. */
+	tiered_pm_fence();]]
+[[find it under a clean claim. */]])
 add_core_mutant(load-keeps-nothing-lost load.c
 [[	lost.state = TIERED_CLAIM_LOST;
 ]]

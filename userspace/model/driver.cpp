@@ -45,6 +45,11 @@ bool Driver::pauses_before(Step step) const {
     case Step::take_limbo:
     case Step::enter:
     case Step::store_superblock:
+    case Step::share_gate:
+    case Step::shut_gate:
+    case Step::unmap:
+    case Step::enter_mapping:
+    case Step::drop_mapping:
         return true;
     case Step::store_data:
     case Step::pm_store:
@@ -52,20 +57,21 @@ bool Driver::pauses_before(Step step) const {
     case Step::pm_store_around:
     case Step::pm_flush:
     case Step::pm_flush_shadow:
+    case Step::flush_lines:
         return grain_ == Grain::fine;
     default:
         return false;
     }
 }
 
-bool Driver::perform(Step step, u8 first, u8 second, bool needs_home) {
+bool Driver::perform(Step step, u8 first, u8 second, Wait wait) {
     if (visited_ < me_.steps) {
         visited_++;
         return false;
     }
     if (progressed_ && pauses_before(step)) {
-        me_.waits_for_lock = step == Step::lock ? first : none;
-        me_.waits_for_home = needs_home;
+        me_.waits = wait;
+        me_.waits_for_page = wait == Wait::nothing ? none : first;
         std::longjmp(pause_, 1);
     }
     progressed_ = true;
@@ -85,6 +91,12 @@ u8 Driver::answer_value(bool performed, u8 value) {
     if (performed)
         note_value(value);
     return me_.values[values_read_++];
+}
+
+Contents Driver::answer_contents(bool performed, const Contents& contents) {
+    const u8 first = answer_value(performed, contents[0]);
+
+    return {first, bounds().apart() == 1 ? first : answer_value(performed, contents[1])};
 }
 
 u8 Driver::answer_claim(bool performed, u8 claim) {
@@ -123,15 +135,15 @@ bool Driver::gone() {
 }
 
 void Driver::lock(u8 page) {
-    take_lock(page, false);
+    take_lock(page, Wait::lock);
 }
 
 void Driver::lock_with_idle_home(u8 page) {
-    take_lock(page, true);
+    take_lock(page, Wait::lock_with_idle_home);
 }
 
-void Driver::take_lock(u8 page, bool needs_home) {
-    if (!perform(Step::lock, page, none, needs_home))
+void Driver::take_lock(u8 page, Wait wait) {
+    if (!perform(Step::lock, page, none, wait))
         return;
     if (state_.stripe(page).locked_by != none)
         throw std::logic_error("a CPU was run while its lock was taken");
@@ -155,9 +167,9 @@ u8 Driver::allocate() {
     return answer_frame(now, frame);
 }
 
-void Driver::store_data(u8 frame, u8 value) {
-    for (u8 half = 0; half < 2; half++) {
-        if (!perform(Step::store_data, frame, value))
+void Driver::store_data(u8 frame, const Contents& contents) {
+    for (u8 half = 0; half < halves; half++) {
+        if (!perform(Step::store_data, frame, contents[half]))
             continue;
         Frame& f = state_.frames[frame];
 
@@ -165,16 +177,19 @@ void Driver::store_data(u8 frame, u8 value) {
             f.shadow.durable() != packed_free)
             throw Violation(fmt::format(
                 "frame {} is written while its claim is not durably free (invariant 2)", frame));
-        f.data[half].store_around(cpu_, value);
+        f.data[half].store_around(cpu_, contents[half]);
     }
 }
 
-u8 Driver::read_frame(u8 frame) {
+Contents Driver::read_frame(u8 frame) {
     const bool now = perform(Step::read_frame, frame);
+    Contents contents = now ? newest_of(state_.frames[frame].data) : whole(none);
 
     if (now && state_.is_damaged(Damage::data, frame))
-        return answer_value(true, failed);
-    return answer_value(now, now ? frame_contents(state_.frames[frame]) : none);
+        contents = whole(failed);
+    if (bounds().apart() == 1 && contents[0] != contents[1])
+        contents = whole(torn);
+    return answer_contents(now, contents);
 }
 
 void Driver::to_limbo(u8 frame) {
@@ -194,6 +209,7 @@ void Driver::release(u8 frame) {
     const bool usable = !f.condemned && (!damaged || has_fault(Mutant::load_frees_bad_words));
 
     f.use = usable ? FrameUse::free : FrameUse::retired;
+    f.mapped = f.stored = f.cleaning = f.restored = false;
     // What a fast tier that came back has in the caches alone may be a claim on its medium still.
     if (bounds().unbinds && !(f.primary.settled() && f.shadow.settled()))
         return;
@@ -294,6 +310,12 @@ void Driver::mark_clean(u8 frame, const tiered_claim& claim) {
     tiered_claim_mark_clean(&map, word_number(frame), claim);
 }
 
+void Driver::mark_dirty(u8 frame, const tiered_claim& claim) {
+    const tiered_words map = words();
+
+    tiered_claim_mark_dirty(&map, word_number(frame), claim);
+}
+
 void Driver::mark_lost(u8 frame, const tiered_claim& claim) {
     const tiered_words map = words();
 
@@ -354,26 +376,33 @@ void Driver::end_home_write(u8 page) {
         state_.pages[page].home_busy = false;
 }
 
-void Driver::disk_write(u8 page, u8 value) {
+void Driver::disk_write(u8 page, const Contents& contents) {
     Page& p = state_.pages[page];
 
-    if (perform(Step::disk_submit, page, value)) {
+    if (perform(Step::disk_submit, contents[0], contents[1])) {
         if (p.home_in_flight)
             throw Violation(fmt::format(
                 "two writes of the home of page {} are in flight at once (invariant 6)", page));
-        p.home.store(value);
+        p.changing = 0;
+        for (unsigned half = 0; half < bounds().apart(); half++) {
+            if (p.home[half].newest() != contents[half])
+                p.changing |= static_cast<u8>(1u << half);
+            p.home[half].store(contents[half]);
+        }
         p.home_in_flight = true;
     }
-    if (perform(Step::disk_complete, page))
+    if (perform(Step::disk_complete, page)) {
         p.home_in_flight = false;
+        p.changing = 0;
+    }
 }
 
 void Driver::disk_flush() {
     if (perform(Step::disk_flush_begin)) {
         for (Page& p : state_.pages) {
-            const unsigned newest = p.home.count - 1u;
             // A flush answers for the writes that completed before it began.
-            p.home.flush_up_to(cpu_, p.home_in_flight && newest ? newest - 1 : newest);
+            for (unsigned half = 0; half < bounds().apart(); half++)
+                p.home[half].flush_up_to(cpu_, p.home[half].count - 1u - (p.changing >> half & 1u));
             if (p.unflushed)
                 p.covered |= bit(cpu_);
             if (has_fault(Mutant::flush_forgets_early))
@@ -382,7 +411,8 @@ void Driver::disk_flush() {
     }
     if (perform(Step::disk_flush_end)) {
         for (Page& p : state_.pages) {
-            p.home.fence(cpu_);
+            for (unsigned half = 0; half < bounds().apart(); half++)
+                p.home[half].fence(cpu_);
             if (p.covered & bit(cpu_))
                 p.unflushed = false;
             p.covered &= p.unflushed ? static_cast<Mask>(~bit(cpu_)) : Mask{0};
@@ -390,10 +420,11 @@ void Driver::disk_flush() {
     }
 }
 
-u8 Driver::read_home(u8 page) {
+Contents Driver::read_home(u8 page) {
     const bool now = perform(Step::read_home, page);
+    const std::array<Cell, halves>& home = state_.pages[page].home;
 
-    return answer_value(now, now ? state_.pages[page].home.newest() : none);
+    return answer_contents(now, bounds().apart() == 1 ? whole(home[0].newest()) : newest_of(home));
 }
 
 void Driver::note_event(u8 page) {
@@ -425,47 +456,65 @@ void Driver::mark_unflushed(u8 page) {
     state_.pages[page].covered = 0;
 }
 
-u8 Driver::begin_write(u8 page) {
+u8 Driver::begin(u8 page, unsigned first, unsigned end) {
     const bool now = perform(Step::begin_write, page);
     u8 value = none;
 
     if (now) {
         forget_unseen(state_);
         value = fresh_value(state_, page);
-        state_.pages[page].promise.begin(value);
+        for (unsigned half = first; half < end; half++)
+            state_.pages[page].promise[half].begin(value);
     }
     return answer_value(now, value);
 }
 
+u8 Driver::begin_write(u8 page) {
+    return begin(page, 0, bounds().apart());
+}
+
+u8 Driver::begin_write_of_half(u8 page, u8 half) {
+    return begin(page, half, half + 1u);
+}
+
 void Driver::acknowledge(u8 page, u8 value) {
-    if (perform(Step::acknowledge, page, value))
-        state_.pages[page].promise.acknowledge(value);
+    if (!perform(Step::acknowledge, page, value))
+        return;
+    for (unsigned half = 0; half < bounds().apart(); half++)
+        state_.pages[page].promise[half].acknowledge(value);
 }
 
 void Driver::acknowledge_durable(u8 page, u8 value) {
     if (!perform(Step::acknowledge, page, value))
         return;
-    state_.pages[page].promise.acknowledge(value);
-    state_.pages[page].promise.make_durable(value_id(value));
-    state_.pages[page].promise.may_fail = false;
+    for (unsigned half = 0; half < bounds().apart(); half++) {
+        state_.pages[page].promise[half].acknowledge(value);
+        state_.pages[page].promise[half].make_durable(value_id(value));
+    }
+    state_.pages[page].may_fail = false;
+}
+
+void Driver::acknowledge_half_durable(u8 page, u8 half, u8 value) {
+    if (!perform(Step::acknowledge, page, value))
+        return;
+    state_.pages[page].promise[half].acknowledge(value);
+    state_.pages[page].promise[half].make_durable(value_id(value));
 }
 
 void Driver::begin_flush() {
     if (!perform(Step::begin_flush))
         return;
     for (Page& p : state_.pages)
-        p.promise.flushing[cpu_] = p.promise.undurable;
+        for (Promise& promise : p.promise)
+            promise.flushing[cpu_] = promise.undurable;
 }
 
 void Driver::end_flush() {
     if (!perform(Step::end_flush))
         return;
-    for (Page& p : state_.pages) {
-        for (unsigned id = 0; id < max_ids; id++)
-            if (p.promise.flushing[cpu_] & p.promise.undurable & bit(id))
-                p.promise.make_durable(id);
-        p.promise.flushing[cpu_] = 0;
-    }
+    for (Page& p : state_.pages)
+        for (Promise& promise : p.promise)
+            promise.end_flush(cpu_);
 }
 
 bool Driver::any_home_unflushed() {
@@ -563,6 +612,7 @@ void Driver::forget() {
     for (Frame& frame : state_.frames) {
         frame.use = FrameUse::used;
         frame.condemned = false;
+        frame.mapped = frame.stored = frame.cleaning = frame.restored = false;
     }
     for (Page& page : state_.pages) {
         page.holder = none;
@@ -691,21 +741,189 @@ void Driver::opened() {
 void Driver::rely_on_what_is_read() {
     if (!perform(Step::rely_on_what_is_read))
         return;
-    for (unsigned p = 0; p < state_.bounds.pages; p++) {
-        const u8 value = state_.visible(p);
-        const Mask seen = value == failed ? Mask{0} : bit(value_id(value));
-        Promise& promise = state_.pages[p].promise;
-
-        const u8 home = state_.pages[p].home.newest();
-        const Mask at_home = home == torn ? Mask{0} : bit(value_id(home));
-
-        promise = Promise{.after_crash = seen,
-                          .now = seen,
-                          .acknowledged = seen,
-                          .may_fail = promise.may_fail && value == failed,
-                          .alone = static_cast<Mask>(seen | at_home),
-                          .alone_torn = home == torn};
+    for (u8 p = 0; p < state_.bounds.pages; p++) {
+        for (u8 half = 0; half < bounds().apart(); half++)
+            rely_on_half(p, half);
+        state_.pages[p].may_fail &= state_.visible(p, 0) == failed;
     }
+}
+
+void Driver::rely_on_half(u8 page, u8 half) {
+    const u8 value = state_.visible(page, half);
+    const Mask seen = value == failed ? Mask{0} : bit(value_id(value));
+    const u8 home = state_.pages[page].home[half].newest();
+    const Mask at_home = home == torn ? Mask{0} : bit(value_id(home));
+
+    state_.pages[page].promise[half] = Promise{.after_crash = seen,
+                                               .now = seen,
+                                               .acknowledged = seen,
+                                               .alone = static_cast<Mask>(seen | at_home),
+                                               .alone_torn = home == torn};
+}
+
+void Driver::share_gate(u8 page) {
+    if (!bounds().memory || !perform(Step::share_gate, page, none, Wait::open_gate))
+        return;
+    if (state_.gate(page).shut_by != none)
+        throw std::logic_error("a CPU was run while its gate was shut");
+    state_.gate(page).shared |= bit(cpu_);
+}
+
+void Driver::leave_gate(u8 page) {
+    if (bounds().memory && perform(Step::leave_gate, page))
+        state_.gate(page).shared &= static_cast<Mask>(~bit(cpu_));
+}
+
+void Driver::shut_gate(u8 page) {
+    if (!bounds().memory || !perform(Step::shut_gate, page, none, Wait::free_gate))
+        return;
+    if (state_.gate(page).shut_by != none || state_.gate(page).shared)
+        throw std::logic_error("a CPU was run while its gate was taken");
+    state_.gate(page).shut_by = static_cast<u8>(cpu_);
+}
+
+void Driver::open_gate(u8 page) {
+    if (bounds().memory && perform(Step::open_gate, page))
+        state_.gate(page).shut_by = none;
+}
+
+Marks Driver::marks(u8 frame) {
+    if (!bounds().memory || frame == none)
+        return {};
+    const bool now = perform(Step::look_at_marks, frame);
+    const Frame& f = state_.frames[frame];
+    const unsigned answer = answer_number(now, static_cast<u8>(f.mapped | f.stored << 1));
+
+    return {.mapped = (answer & 1) != 0, .stored = (answer & 2) != 0};
+}
+
+void Driver::mark(u8 frame, bool stored) {
+    if (!perform(Step::mark, frame, stored))
+        return;
+    Frame& f = state_.frames[frame];
+
+    f.mapped = true;
+    f.stored |= stored;
+    f.restored |= stored && f.cleaning;
+}
+
+void Driver::unmark(u8 frame) {
+    if (bounds().memory && perform(Step::unmark, frame))
+        state_.frames[frame].mapped = state_.frames[frame].stored = false;
+}
+
+// Whoever has the page in its page table already is left alone.
+void Driver::enter_mapping(u8 page, u8 frame, bool writable) {
+    if (!perform(Step::enter_mapping, frame, writable))
+        return;
+    if (state_.pages[page].mapping.frame == none)
+        state_.pages[page].mapping = {frame, writable};
+}
+
+void Driver::drop_mapping_to_load(u8 page) {
+    if (!perform(Step::drop_mapping, page))
+        return;
+    if (!state_.pages[page].mapping.writable)
+        state_.pages[page].mapping = {};
+}
+
+void Driver::upgrade_mapping(u8 page, u8 frame) {
+    if (!perform(Step::enter_mapping, frame, true))
+        return;
+    if (state_.pages[page].mapping.frame == frame)
+        state_.pages[page].mapping.writable = true;
+}
+
+bool Driver::maps_to_load(u8 page) {
+    const bool now = perform(Step::look_at_mapping, page);
+    const Mapping& mapping = state_.pages[page].mapping;
+
+    return answer_number(now, mapping.frame != none && !mapping.writable);
+}
+
+void Driver::unmap(u8 page) {
+    if (bounds().memory && perform(Step::unmap, page))
+        state_.pages[page].mapping = {};
+}
+
+void Driver::flush_lines(u8 frame) {
+    if (!perform(Step::flush_lines, frame))
+        return;
+    for (Cell& half : state_.frames[frame].data)
+        half.flush(cpu_);
+}
+
+void Driver::begin_cleaning(u8 frame) {
+    if (bounds().memory && perform(Step::begin_cleaning, frame))
+        state_.frames[frame].cleaning = true;
+}
+
+bool Driver::end_cleaning(u8 frame) {
+    if (!bounds().memory)
+        return false;
+    const bool now = perform(Step::end_cleaning, frame);
+    Frame& f = state_.frames[frame];
+    const bool restored = answer_number(now, f.restored);
+
+    if (now)
+        f.cleaning = f.restored = false;
+    return restored;
+}
+
+void Driver::set_exclusive(u8 page, bool exclusive) {
+    if (bounds().memory && perform(Step::set_exclusive, page, exclusive))
+        state_.pages[page].exclusive = exclusive;
+}
+
+bool Driver::is_exclusive(u8 page) {
+    const bool now = perform(Step::is_exclusive, page);
+
+    return answer_number(now, state_.pages[page].exclusive);
+}
+
+// Through the cache, and seen by everybody at once.
+void Driver::memory_store(u8 page, u8 half) {
+    const u8 value = begin_write_of_half(page, half);
+
+    if (!perform(Step::memory_store, half, value))
+        return;
+    Page& p = state_.pages[page];
+
+    state_.frames[p.mapping.frame].data[half].store(value);
+    p.promise[half].end_store(value);
+}
+
+u8 Driver::memory_flush(u8 page, u8 half) {
+    const bool now = perform(Step::memory_flush, page, half);
+    const u8 frame = state_.pages[page].mapping.frame;
+    u8 value = none;
+
+    if (now && frame != none) {
+        Cell& line = state_.frames[frame].data[half];
+
+        line.flush(cpu_);
+        value = line.newest();
+    }
+    return answer_value(now, value);
+}
+
+void Driver::stored_durably(u8 page, u8 half, u8 value) {
+    if (perform(Step::end_store, page, value))
+        state_.pages[page].promise[half].make_durable(value_id(value));
+}
+
+void Driver::begin_sync(u8 page) {
+    if (!perform(Step::begin_sync, page))
+        return;
+    for (Promise& promise : state_.pages[page].promise)
+        promise.flushing[cpu_] = promise.stored;
+}
+
+void Driver::end_sync(u8 page) {
+    if (!perform(Step::end_sync, page))
+        return;
+    for (Promise& promise : state_.pages[page].promise)
+        promise.end_flush(cpu_);
 }
 
 void Driver::pm_store(const __le64* word, __le64 value) {

@@ -71,6 +71,27 @@ enum class Step : u8 {
     store_superblock,
     write_superblock,
     set_volume_pages,
+    share_gate,
+    leave_gate,
+    shut_gate,
+    open_gate,
+    unmap,
+    look_at_marks,
+    look_at_mapping,
+    mark,
+    unmark,
+    enter_mapping,
+    drop_mapping,
+    flush_lines,
+    begin_cleaning,
+    end_cleaning,
+    set_exclusive,
+    is_exclusive,
+    memory_store,
+    memory_flush,
+    end_store,
+    begin_sync,
+    end_sync,
     crash,
     go_bad,
     unbound,
@@ -101,6 +122,11 @@ struct FrameList {
     unsigned count = 0;
 };
 
+struct Marks {
+    bool mapped;
+    bool stored;
+};
+
 // What the scan of the words leaves to be put right before any I/O.
 struct Scan {
     WordImage shadows_to_restore;
@@ -127,8 +153,8 @@ public:
     void unlock(u8 page);
 
     u8 allocate(); // or `none`
-    void store_data(u8 frame, u8 value);
-    u8 read_frame(u8 frame);
+    void store_data(u8 frame, const Contents& contents);
+    Contents read_frame(u8 frame);
     void to_limbo(u8 frame);
     void to_free(u8 frame);
     void pin(u8 frame);
@@ -146,6 +172,7 @@ public:
     void supersede(u8 page, u8 frame);
     void withdraw(u8 page, u8 frame);
     void mark_clean(u8 frame, const tiered_claim& claim);
+    void mark_dirty(u8 frame, const tiered_claim& claim);
     void mark_lost(u8 frame, const tiered_claim& claim);
     void retire(u8 frame);
     void settle(const FrameList& list);
@@ -153,9 +180,9 @@ public:
     bool home_busy(u8 page);
     void begin_home_write(u8 page);
     void end_home_write(u8 page);
-    void disk_write(u8 page, u8 value);
+    void disk_write(u8 page, const Contents& contents);
     void disk_flush();
-    u8 read_home(u8 page);
+    Contents read_home(u8 page);
 
     void note_event(u8 page); // a write of the page started or ended
     void begin_fill(u8 page);
@@ -169,10 +196,38 @@ public:
 
     // What the user sees: a write starts, ends, is durable.
     u8 begin_write(u8 page);
+    u8 begin_write_of_half(u8 page, u8 half);
     void acknowledge(u8 page, u8 value);
     void acknowledge_durable(u8 page, u8 value);
+    void acknowledge_half_durable(u8 page, u8 half, u8 value);
     void begin_flush();
     void end_flush();
+
+    // The volume as memory. Without it nothing is marked, and gates are free.
+    u8 half() const { return me_.half; }
+    void share_gate(u8 page);
+    void leave_gate(u8 page);
+    void shut_gate(u8 page);
+    void open_gate(u8 page);
+    Marks marks(u8 frame);
+    void mark(u8 frame, bool stored); // RESTORED too where that is due
+    void unmark(u8 frame);
+    void enter_mapping(u8 page, u8 frame, bool writable);
+    void drop_mapping_to_load(u8 page);
+    void upgrade_mapping(u8 page, u8 frame); // where it still allows loads from this frame
+    bool maps_to_load(u8 page);
+    void unmap(u8 page);
+    void flush_lines(u8 frame); // all CPUs' caches, not yet durable
+    void begin_cleaning(u8 frame);
+    bool end_cleaning(u8 frame); // whether it was stored to since
+    void set_exclusive(u8 page, bool exclusive);
+    bool is_exclusive(u8 page);
+    // A program stores to this half; or flushes the line, and learns what it flushed: `none` if nothing is mapped.
+    void memory_store(u8 page, u8 half);
+    u8 memory_flush(u8 page, u8 half);
+    void stored_durably(u8 page, u8 half, u8 value);
+    void begin_sync(u8 page);
+    void end_sync(u8 page);
 
     // Closing the volume, with nothing else under way, and forgetting all that is in DRAM.
     void begin_close();
@@ -200,8 +255,8 @@ public:
     void pm_fence();
 
 private:
-    bool perform(Step step, u8 first = none, u8 second = none, bool needs_home = false);
-    void take_lock(u8 page, bool needs_home);
+    bool perform(Step step, u8 first = none, u8 second = none, Wait wait = Wait::nothing);
+    void take_lock(u8 page, Wait wait);
     bool pauses_before(Step step) const;
     void note_frame(u8 frame) { me_.frames.at(me_.frames_count++) = frame; }
     void note_value(u8 value) { me_.values.at(me_.values_count++) = value; }
@@ -209,9 +264,12 @@ private:
     void note_number(u8 number) { me_.numbers.at(me_.numbers_count++) = number; }
     u8 answer_frame(bool performed, u8 frame);
     u8 answer_value(bool performed, u8 value);
+    Contents answer_contents(bool performed, const Contents& contents);
     u8 answer_claim(bool performed, u8 claim);
     u8 answer_number(bool performed, u8 number);
     void release(u8 frame);
+    u8 begin(u8 page, unsigned first, unsigned end);
+    void rely_on_half(u8 page, u8 half);
     tiered_words words() const { return word_map(state_.bounds).words(state_); }
     void index_loaded(const Loaded& loaded);
     void condemn_loaded(const Loaded& loaded);
@@ -238,6 +296,6 @@ private:
 // The operations, named as in the driver (operations.cpp).
 void run_operation(Driver& driver, Op op, u8 page);
 // Whether starting the operation now would do anything.
-bool can_start(const State& state, Op op, u8 page);
+bool can_start(const State& state, Op op, u8 page, u8 half);
 
 } // namespace model

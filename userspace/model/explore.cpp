@@ -14,6 +14,9 @@ constexpr uint64_t left_mask = 15; // the low bits of a slot
 constexpr std::array page_operations{Op::write_fast, Op::fill_clean, Op::bypass_write,
                                      Op::writeback,  Op::evict,      Op::discard,
                                      Op::meet_bad};
+constexpr std::array memory_operations{Op::fill_for_fault, Op::map_to_load, Op::map_to_store,
+                                       Op::sync, Op::write_part};
+constexpr std::array half_operations{Op::store, Op::persist};
 constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen, Op::grow};
 
 // Now or after a crash now.
@@ -80,10 +83,12 @@ State initial_state(const Scenario& scenario) {
         const u8 home = make_value(p, 0);
         const u8 newest = make_value(p, start == Start::dirty ? 1 : 0);
 
-        page.home.reset(home);
-        page.promise.after_crash = page.promise.now = page.promise.acknowledged =
-            bit(value_id(newest));
-        page.promise.alone = bit(value_id(home)) | bit(value_id(newest));
+        for (Cell& half : page.home)
+            half.reset(home);
+        for (Promise& promise : page.promise) {
+            promise.after_crash = promise.now = promise.acknowledged = bit(value_id(newest));
+            promise.alone = bit(value_id(home)) | bit(value_id(newest));
+        }
         if (start == Start::absent)
             continue;
         Frame& frame = state.frames[p];
@@ -147,6 +152,7 @@ void Explorer::look_at(const State& state, unsigned left, unsigned crashes) {
     crash(state, left, crashes);
     go_bad(state, left, crashes);
     unbind(state, left, crashes);
+    check_progress(state);
     for (unsigned cpu = 0; cpu < state.bounds.cpus; cpu++) {
         if (state.cpus[cpu].op != Op::idle)
             continue_operation(state, cpu, left, crashes);
@@ -157,21 +163,18 @@ void Explorer::look_at(const State& state, unsigned left, unsigned crashes) {
 
 void Explorer::continue_operation(const State& state, unsigned cpu, unsigned left,
                                   unsigned crashes) {
-    const u8 page = state.cpus[cpu].waits_for_lock;
-
-    if (page != none && state.cpus[cpu].waits_for_home && state.pages[page].home_busy)
-        return;
-    if (page == none || state.stripe(page).locked_by == none)
+    if (state.can_go_on(state.cpus[cpu]))
         step(state, cpu, left, crashes);
 }
 
 void Explorer::start_operations(const State& state, unsigned cpu, unsigned left, unsigned crashes) {
-    const auto start = [&](Op op, u8 page, u8 named_page) {
-        if (!can_start(state, op, page))
+    const auto start = [&](Op op, u8 page, u8 named_page, u8 half = 0) {
+        if (!can_start(state, op, page, half))
             return;
         State next = state;
         next.cpus[cpu].op = op;
         next.cpus[cpu].page = named_page;
+        next.cpus[cpu].half = half;
         step(next, cpu, left, crashes);
     };
 
@@ -180,6 +183,13 @@ void Explorer::start_operations(const State& state, unsigned cpu, unsigned left,
             start(op, page, page);
     for (const Op op : volume_operations)
         start(op, 0, none);
+    for (u8 page = 0; page < state.bounds.pages && state.bounds.memory; page++) {
+        for (const Op op : memory_operations)
+            start(op, page, page);
+        for (const Op op : half_operations)
+            for (u8 half = 0; half < state.bounds.memory; half++)
+                start(op, page, page, half);
+    }
 }
 
 // The data of a frame that holds a page go bad, all at once and out of nothing.
@@ -195,7 +205,7 @@ void Explorer::go_bad(const State& state, unsigned left, unsigned crashes) {
         next.went_bad = true;
         next.damage = Damage::data;
         next.damaged_frame = page.holder;
-        next.pages[p].promise.may_fail = may_be_dirty(state.frames[page.holder].primary);
+        next.pages[p].may_fail = may_be_dirty(state.frames[page.holder].primary);
         trace_.push_back({none, Op::idle, none, Step::go_bad, page.holder, none});
         reach(next, left, crashes);
         trace_.pop_back();

@@ -51,6 +51,21 @@ enum class Mutant {
     superblock_stays_behind,
     grow_in_one_superblock,
     grow_before_superblocks,
+    entry_before_dirty_claim,
+    marks_without_the_gate,
+    upgrade_without_the_gate,
+    unflushed_home_fills_clean,
+    block_write_without_unmap,
+    writeback_without_unmap,
+    writeback_without_the_lines,
+    marks_go_before_the_lines,
+    restored_is_ignored,
+    restored_page_heals,
+    evict_without_unmap,
+    evict_forgets_the_lines,
+    discard_without_passing_gates,
+    sync_without_the_lines,
+    close_without_the_lines,
 };
 
 struct MutantName {

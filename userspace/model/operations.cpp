@@ -3,6 +3,8 @@
 // driver/ alike.
 #include "driver.h"
 
+#include <algorithm>
+
 namespace model {
 
 namespace {
@@ -22,12 +24,68 @@ void mark_clean(Driver& driver, u8 page, const Holder& dirty) {
     driver.set_holder(page, dirty.frame, clean);
 }
 
+void make_dirty(Driver& driver, u8 page, const Holder& clean) {
+    tiered_claim dirty = clean.claim;
+
+    driver.mark_dirty(clean.frame, dirty);
+    dirty.state = TIERED_CLAIM_DIRTY;
+    driver.set_holder(page, clean.frame, dirty);
+}
+
+struct Taking {
+    bool unmaps = true;
+    bool flushes = true;
+};
+
+// With the gate shut: no mapping of the page exists afterwards, and what was stored through one is
+// durable before its mark goes. Returns the holder, with the page locked.
+Holder take_mappings_away(Driver& driver, u8 page, const Taking& taking = {}) {
+    if (taking.unmaps)
+        driver.unmap(page);
+    driver.lock(page);
+    const Holder mapped = driver.holder(page);
+    if (!driver.marks(mapped.frame).stored || !taking.flushes) {
+        if (mapped.frame != none)
+            driver.unmark(mapped.frame);
+        return mapped;
+    }
+    if (has_fault(Mutant::marks_go_before_the_lines))
+        driver.unmark(mapped.frame);
+    driver.unlock(page);
+    driver.flush_lines(mapped.frame);
+    driver.pm_fence();
+    driver.lock(page);
+    // A discard, which does not shut the gate, may have withdrawn it.
+    const Holder now = driver.holder(page);
+    if (now.frame != none)
+        driver.unmark(now.frame);
+    return now;
+}
+
+// Locks the page. Returns true when it was mapped: then its gate is shut, and has to be opened.
+bool lock_unmapped(Driver& driver, u8 page, const Taking& taking = {}) {
+    driver.lock(page);
+    if (!driver.bounds().memory || !driver.marks(driver.holder(page).frame).mapped)
+        return false;
+    driver.unlock(page);
+    driver.shut_gate(page);
+    take_mappings_away(driver, page, taking);
+    return true;
+}
+
+void unlock_and_open(Driver& driver, u8 page, bool shut) {
+    driver.unlock(page);
+    if (shut)
+        driver.open_gate(page);
+}
+
 // Copies the frame, which is pinned, to its home.
-u8 write_home(Driver& driver, u8 page, const Holder& dirty) {
+Contents write_home(Driver& driver, u8 page, const Holder& dirty, bool shut = false) {
     driver.begin_home_write(page);
     driver.note_event(page);
     driver.pin(dirty.frame);
-    driver.unlock(page);
+    driver.begin_cleaning(dirty.frame);
+    unlock_and_open(driver, page, shut);
     return driver.read_frame(dirty.frame);
 }
 
@@ -70,6 +128,18 @@ void end_through(Driver& driver, u8 page, u8 value) {
     driver.unlock(page);
 }
 
+bool lock_to_write(Driver& driver, u8 page) {
+    if (!has_fault(Mutant::block_write_without_unmap))
+        return lock_unmapped(driver, page);
+    driver.lock(page);
+    return false;
+}
+
+void leave_to_limbo(Driver& driver, u8 page, u8 frame) {
+    driver.supersede(page, frame);
+    driver.to_limbo(frame);
+}
+
 // A full-page write: out of place. It ends when its claim is durable or, written through, when its
 // home is.
 void write_fast(Driver& driver, u8 page) {
@@ -77,15 +147,15 @@ void write_fast(Driver& driver, u8 page) {
 
     if (!driver.enter())
         return;
-    driver.lock(page);
+    const bool shut = lock_to_write(driver, page);
     const u8 frame = driver.allocate();
     if (frame == none)
-        return driver.unlock(page);
+        return unlock_and_open(driver, page, shut);
 
     const u8 value = driver.begin_write(page);
     driver.note_event(page);
     if (!has_fault(Mutant::data_stored_after_publish))
-        driver.store_data(frame, value);
+        driver.store_data(frame, whole(value));
 
     const Holder old = driver.holder(page);
     const tiered_claim claim{page, TIERED_CLAIM_DIRTY, next_version(old)};
@@ -93,42 +163,69 @@ void write_fast(Driver& driver, u8 page) {
         driver.withdraw(page, old.frame);
     driver.publish(page, frame, claim);
     if (has_fault(Mutant::data_stored_after_publish))
-        driver.store_data(frame, value);
+        driver.store_data(frame, whole(value));
     driver.set_holder(page, frame, claim);
     if (!through)
         driver.acknowledge_durable(page, value);
 
-    if (old.frame != none) {
-        driver.supersede(page, old.frame);
-        driver.to_limbo(old.frame);
-    }
+    if (old.frame != none)
+        leave_to_limbo(driver, page, old.frame);
     driver.note_event(page);
-    driver.unlock(page);
+    unlock_and_open(driver, page, shut);
     if (through)
         end_through(driver, page, value);
+}
+
+// A write of half a resident page takes the other half along.
+void write_part(Driver& driver, u8 page) {
+    constexpr u8 half = 1;
+    const bool shut = lock_to_write(driver, page);
+    const Holder old = driver.holder(page);
+    if (old.frame == none || old.claim.state == TIERED_CLAIM_LOST)
+        return unlock_and_open(driver, page, shut);
+    const u8 rest = driver.read_frame(old.frame)[!half];
+    const u8 frame = rest == failed ? none : driver.allocate();
+    if (frame == none)
+        return unlock_and_open(driver, page, shut);
+
+    const u8 value = driver.begin_write_of_half(page, half);
+    driver.note_event(page);
+    driver.store_data(frame, {rest, value});
+    const tiered_claim claim{page, TIERED_CLAIM_DIRTY, next_version(old)};
+    driver.publish(page, frame, claim);
+    driver.set_holder(page, frame, claim);
+    driver.acknowledge_half_durable(page, half, value);
+    leave_to_limbo(driver, page, old.frame);
+    driver.note_event(page);
+    unlock_and_open(driver, page, shut);
 }
 
 bool fill_is_current(Driver& driver, u8 page) {
     if (driver.holder(page).frame != none || driver.home_busy(page))
         return false;
-    if (driver.fill_spoiled(page) && !has_fault(Mutant::fill_ignores_events))
-        return false;
-    return !driver.home_unflushed(page) || has_fault(Mutant::fill_ignores_unflushed);
+    return !driver.fill_spoiled(page) || has_fault(Mutant::fill_ignores_events);
 }
 
-// Makes a page resident from a read of its home that is passing.
-void fill_clean(Driver& driver, u8 page) {
+// Makes a page resident from a read of its home: clean if that is flushed. Otherwise a fault, which
+// needs the page, makes it dirty, which says nothing about the home; others do without.
+void fill(Driver& driver, u8 page, bool for_fault) {
     driver.begin_fill(page);
-    const u8 value = driver.read_home(page);
+    const Contents contents = driver.read_home(page);
 
     if (!driver.enter())
         return;
     driver.lock(page);
-    const u8 frame = fill_is_current(driver, page) ? driver.allocate() : none;
+    bool current = fill_is_current(driver, page);
+    const bool unflushed =
+        current && driver.home_unflushed(page) && !has_fault(Mutant::fill_ignores_unflushed);
+    if (unflushed && !for_fault)
+        current = false;
+    const u8 frame = current ? driver.allocate() : none;
     if (frame != none) {
-        const tiered_claim claim{page, TIERED_CLAIM_CLEAN, 0};
+        const bool dirty = unflushed && !has_fault(Mutant::unflushed_home_fills_clean);
+        const tiered_claim claim{page, dirty ? TIERED_CLAIM_DIRTY : TIERED_CLAIM_CLEAN, 0};
 
-        driver.store_data(frame, value);
+        driver.store_data(frame, contents);
         driver.publish(page, frame, claim);
         driver.set_holder(page, frame, claim);
     }
@@ -148,7 +245,7 @@ void bypass_write(Driver& driver, u8 page) {
     driver.unlock(page);
     driver.leave();
 
-    driver.disk_write(page, value);
+    driver.disk_write(page, whole(value));
 
     driver.lock(page);
     driver.mark_unflushed(page);
@@ -190,33 +287,47 @@ void lose(Driver& driver, u8 page, const Holder& bad) {
 // The frame of a page turns out to be bad: what is clean is read from home from now on, what is
 // dirty is lost.
 void meet_bad(Driver& driver, u8 page) {
-    driver.lock(page);
+    const bool shut = lock_unmapped(driver, page);
     const Holder bad = driver.holder(page);
     if (bad.frame == none || bad.claim.state == TIERED_CLAIM_LOST ||
         driver.data_readable(bad.frame))
-        return driver.unlock(page);
+        return unlock_and_open(driver, page, shut);
     driver.condemn(bad.frame);
     if (bad.claim.state == TIERED_CLAIM_CLEAN || has_fault(Mutant::bad_dirty_page_is_dropped))
         clear_holder(driver, page);
     else
         lose(driver, page, bad);
     driver.noticed_bad(page);
+    unlock_and_open(driver, page, shut);
+}
+
+// What is stored to is taken out of its mappings first.
+bool lock_unstored(Driver& driver, u8 page) {
+    driver.lock(page);
+    if (!driver.bounds().memory || !driver.marks(driver.holder(page).frame).stored)
+        return false;
     driver.unlock(page);
+    driver.shut_gate(page);
+    take_mappings_away(driver, page,
+                       {.unmaps = !has_fault(Mutant::writeback_without_unmap),
+                        .flushes = !has_fault(Mutant::writeback_without_the_lines)});
+    return true;
 }
 
 // Copies a dirty frame to its home and marks it clean.
 void writeback(Driver& driver, u8 page) {
     if (!driver.enter())
         return;
-    driver.lock(page);
+    const bool shut = lock_unstored(driver, page);
     const Holder dirty = driver.holder(page);
     const bool busy = driver.home_busy(page) && !has_fault(Mutant::writeback_ignores_home_writes);
     if (dirty.frame == none || dirty.claim.state != TIERED_CLAIM_DIRTY || busy)
-        return driver.unlock(page);
-    const u8 contents = write_home(driver, page, dirty);
+        return unlock_and_open(driver, page, shut);
+    const Contents contents = write_home(driver, page, dirty, shut);
     driver.leave();
-    if (contents == failed) {
+    if (contents[0] == failed) {
         driver.lock(page);
+        driver.end_cleaning(dirty.frame);
         end_home_write(driver, page, dirty.frame);
         driver.unlock(page);
         return meet_bad(driver, page);
@@ -230,11 +341,13 @@ void writeback(Driver& driver, u8 page) {
     const Holder now = driver.holder(page);
     const bool went_bad =
         now.claim.state == TIERED_CLAIM_LOST && !has_fault(Mutant::lost_page_is_marked_clean);
-    if (now.frame == dirty.frame && went_bad)
+    const bool restored = driver.end_cleaning(dirty.frame);
+    if (now.frame == dirty.frame && went_bad) {
         // After it was copied: nothing is lost after all.
-        clear_holder(driver, page);
-    else if (entered &&
-             (now.frame == dirty.frame || has_fault(Mutant::mark_clean_without_holder_check)))
+        if (!restored || has_fault(Mutant::restored_page_heals))
+            clear_holder(driver, page);
+    } else if (entered && (!restored || has_fault(Mutant::restored_is_ignored)) &&
+               (now.frame == dirty.frame || has_fault(Mutant::mark_clean_without_holder_check)))
         mark_clean(driver, page, dirty);
     end_home_write(driver, page, dirty.frame);
     driver.unlock(page);
@@ -244,10 +357,12 @@ void writeback(Driver& driver, u8 page) {
 void evict(Driver& driver, u8 page) {
     if (!driver.enter())
         return;
-    driver.lock(page);
+    const bool shut = lock_unmapped(driver, page,
+                                    {.unmaps = !has_fault(Mutant::evict_without_unmap),
+                                     .flushes = !has_fault(Mutant::evict_forgets_the_lines)});
     const Holder clean = driver.holder(page);
     if (clean.frame == none || clean.claim.state != TIERED_CLAIM_CLEAN)
-        return driver.unlock(page);
+        return unlock_and_open(driver, page, shut);
     if (has_fault(Mutant::evict_unindexes_first)) {
         driver.remove_holder(page);
         driver.unlock(page);
@@ -257,7 +372,16 @@ void evict(Driver& driver, u8 page) {
     driver.withdraw(page, clean.frame);
     driver.remove_holder(page);
     driver.to_limbo(clean.frame);
-    driver.unlock(page);
+    unlock_and_open(driver, page, shut);
+}
+
+// Until the end of the discard faults wait. One that had not seen that has its gate still.
+void make_exclusive(Driver& driver, u8 page) {
+    if (!has_fault(Mutant::discard_without_passing_gates)) {
+        driver.shut_gate(page);
+        driver.open_gate(page);
+    }
+    driver.unmap(page);
 }
 
 // While zeroes are on their way home, no clean claim may stand: it says that the home is the same.
@@ -280,7 +404,9 @@ void discard(Driver& driver, u8 page) {
     const u8 zeroes = driver.begin_write(page);
     driver.begin_home_write(page);
     driver.note_event(page);
+    driver.set_exclusive(page, true);
     driver.unlock(page);
+    make_exclusive(driver, page);
     if (driver.enter()) {
         driver.lock(page);
         if (clears_before_zeroing(driver, page))
@@ -291,7 +417,7 @@ void discard(Driver& driver, u8 page) {
     // What could not be withdrawn speaks again when the fast tier comes back.
     const bool may_zero = !driver.gone() || has_fault(Mutant::gone_discards);
     if (may_zero) {
-        driver.disk_write(page, zeroes);
+        driver.disk_write(page, whole(zeroes));
         if (!has_fault(Mutant::discard_without_disk_flush))
             driver.disk_flush();
     }
@@ -299,6 +425,7 @@ void discard(Driver& driver, u8 page) {
     driver.lock(page);
     if (withdraws)
         clear_holder(driver, page);
+    driver.set_exclusive(page, false);
     driver.end_home_write(page);
     driver.note_event(page);
     if (withdraws)
@@ -364,10 +491,23 @@ void open_after_crash(Driver& driver) {
     driver.rely_on_what_is_read();
 }
 
+// Nothing is mapped, and what was stored is durable: nobody will know any more that it was.
+void end_mappings(Driver& driver) {
+    for (u8 page = 0; page < driver.bounds().pages && driver.bounds().memory; page++) {
+        driver.unmap(page);
+        const u8 frame = driver.holder(page).frame;
+        if (!driver.marks(frame).stored || has_fault(Mutant::close_without_the_lines))
+            continue;
+        driver.flush_lines(frame);
+        driver.pm_fence();
+    }
+}
+
 // The volume is closed and opened again while the machine runs: words are read back as the caches
 // have them, durable or not. Closing completes clears, unless the fast tier was unbound.
 void reopen(Driver& driver) {
     driver.begin_close();
+    end_mappings(driver);
     for (u8 page = 0; page < driver.bounds().stripes; page++)
         if (!has_fault(Mutant::close_forgets_clears) && !driver.gone())
             driver.settle_clear(page);
@@ -397,8 +537,85 @@ void grow(Driver& driver) {
     driver.opened();
 }
 
+bool may_be_mapped(Driver& driver, u8 page, const Holder& holder) {
+    if (holder.frame == none || holder.claim.state == TIERED_CLAIM_LOST ||
+        driver.is_exclusive(page))
+        return false;
+    return !driver.bounds().damage || driver.data_readable(holder.frame);
+}
+
+// A fault, to load from a resident page or to store to it. The gate is held until the entry stands.
+void map(Driver& driver, u8 page, bool store) {
+    const bool late = has_fault(Mutant::entry_before_dirty_claim);
+
+    driver.share_gate(page);
+    driver.lock(page);
+    const Holder holder = driver.holder(page);
+    if (!may_be_mapped(driver, page, holder)) {
+        driver.unlock(page);
+        return driver.leave_gate(page);
+    }
+    const bool becomes_dirty = store && holder.claim.state == TIERED_CLAIM_CLEAN;
+    if (becomes_dirty && !late)
+        make_dirty(driver, page, holder);
+    driver.mark(holder.frame, store);
+    driver.unlock(page);
+    if (has_fault(Mutant::marks_without_the_gate))
+        driver.leave_gate(page);
+    // An entry that only allows loads would be left as it is.
+    if (store && driver.maps_to_load(page))
+        driver.drop_mapping_to_load(page);
+    driver.enter_mapping(page, holder.frame, store);
+    if (becomes_dirty && late) {
+        driver.lock(page);
+        make_dirty(driver, page, holder);
+        driver.unlock(page);
+    }
+    if (!has_fault(Mutant::marks_without_the_gate))
+        driver.leave_gate(page);
+}
+
+// What must not be: an entry that only allows loads becomes writable where it stands.
+void upgrade(Driver& driver, u8 page) {
+    driver.lock(page);
+    const Holder holder = driver.holder(page);
+    if (!may_be_mapped(driver, page, holder))
+        return driver.unlock(page);
+    if (holder.claim.state == TIERED_CLAIM_CLEAN)
+        make_dirty(driver, page, holder);
+    driver.mark(holder.frame, true);
+    driver.unlock(page);
+    driver.upgrade_mapping(page, holder.frame);
+}
+
+void map_to_store(Driver& driver, u8 page) {
+    if (has_fault(Mutant::upgrade_without_the_gate) && driver.maps_to_load(page))
+        return upgrade(driver, page);
+    map(driver, page, true);
+}
+
+// A program makes what it sees of half a page durable: it flushes the line and fences.
+void persist(Driver& driver, u8 page) {
+    const u8 value = driver.memory_flush(page, driver.half());
+
+    driver.pm_fence();
+    driver.stored_durably(page, driver.half(), value);
+}
+
+// msync. It looks at the mark without a lock.
+void sync(Driver& driver, u8 page) {
+    driver.begin_sync(page);
+    if (driver.marks(driver.holder(page).frame).stored) {
+        driver.shut_gate(page);
+        take_mappings_away(driver, page, {.flushes = !has_fault(Mutant::sync_without_the_lines)});
+        unlock_and_open(driver, page, true);
+    }
+    driver.end_sync(page);
+}
+
 // So that there is an end: a home takes no more bypassing writes before it is flushed.
 constexpr unsigned most_unflushed = 2;
+constexpr unsigned most_unpersisted = 2; // and half a page no more stores
 
 bool any_free(const State& state) {
     for (unsigned f = 0; f < state.bounds.frames; f++)
@@ -424,9 +641,38 @@ bool all_idle(const State& state) {
 
 bool any_undurable(const State& state) {
     for (const Page& page : state.pages)
-        if (page.promise.undurable)
-            return true;
+        for (const Promise& promise : page.promise)
+            if (promise.undurable)
+                return true;
     return false;
+}
+
+// Operations of memory, on a volume that is used as such.
+bool can_start_on_memory(const State& state, Op op, u8 page, u8 half) {
+    const Page& p = state.pages[page];
+    const u8 mapped = p.mapping.frame;
+    const bool may_map = p.holder != none && !p.exclusive && state.gate(page).shut_by == none;
+    const bool readable = mapped != none && !state.is_damaged(Damage::data, mapped);
+
+    switch (op) {
+    case Op::fill_for_fault:
+        return p.holder == none && any_free(state);
+    case Op::map_to_load:
+        return may_map && mapped == none;
+    case Op::map_to_store:
+        return may_map && !p.mapping.writable;
+    case Op::store:
+        return readable && p.mapping.writable &&
+               state.frames[mapped].data[half].count <= most_unpersisted;
+    case Op::persist:
+        return readable && p.promise[half].stored;
+    case Op::sync:
+        return p.promise[0].stored || p.promise[1].stored;
+    case Op::write_part:
+        return p.holder != none && state.stripe(page).locked_by == none && any_free(state);
+    default:
+        return false;
+    }
 }
 
 } // namespace
@@ -438,7 +684,7 @@ void run_operation(Driver& driver, Op op, u8 page) {
     case Op::write_fast:
         return write_fast(driver, page);
     case Op::fill_clean:
-        return fill_clean(driver, page);
+        return fill(driver, page, false);
     case Op::bypass_write:
         return bypass_write(driver, page);
     case Op::flush:
@@ -459,10 +705,24 @@ void run_operation(Driver& driver, Op op, u8 page) {
         return reopen(driver);
     case Op::grow:
         return grow(driver);
+    case Op::fill_for_fault:
+        return fill(driver, page, true);
+    case Op::map_to_load:
+        return map(driver, page, false);
+    case Op::map_to_store:
+        return map_to_store(driver, page);
+    case Op::store:
+        return driver.memory_store(page, driver.half());
+    case Op::persist:
+        return persist(driver, page);
+    case Op::sync:
+        return sync(driver, page);
+    case Op::write_part:
+        return write_part(driver, page);
     }
 }
 
-bool can_start(const State& state, Op op, u8 page) {
+bool can_start(const State& state, Op op, u8 page, u8 half) {
     const Page& p = state.pages[page];
     const bool unlocked = state.stripe(page).locked_by == none;
     const tiered_claim claim = unpack(p.claim);
@@ -485,7 +745,8 @@ bool can_start(const State& state, Op op, u8 page) {
     case Op::fill_clean:
         return p.holder == none && any_free(state);
     case Op::bypass_write:
-        return unlocked && !p.home_busy && p.home.count <= most_unflushed &&
+        return unlocked && !p.home_busy &&
+               std::max(p.home[0].count, p.home[1].count) <= most_unflushed &&
                (p.holder == none || state.gone || has_fault(Mutant::bypass_of_resident_page));
     case Op::flush:
         return any_undurable(state);
@@ -501,6 +762,8 @@ bool can_start(const State& state, Op op, u8 page) {
     case Op::meet_bad:
         return unlocked && p.holder != none && claim.state != TIERED_CLAIM_LOST &&
                state.is_damaged(Damage::data, p.holder);
+    default:
+        return can_start_on_memory(state, op, page, half);
     }
     return false;
 }

@@ -46,8 +46,8 @@ public:
     }
 
 private:
-    std::array<const Cell*, 2 * max_frames + 2> cells_{};
-    std::array<u8, 2 * max_frames + 2> at_{};
+    std::array<const Cell*, 4 * max_frames + 2> cells_{};
+    std::array<u8, 4 * max_frames + 2> at_{};
     unsigned count_ = 0;
 };
 
@@ -84,29 +84,56 @@ void for_each_image(const State& view, u8 unreadable, Next next) {
     } while (choice.next());
 }
 
-// The one value that both halves of a frame have whatever the crash does, or `torn`.
-u8 certain_contents(const Frame& frame) {
+template <typename Check>
+bool all_values(const Cell& cell, Check check) {
+    return std::all_of(cell.values.begin(), cell.values.begin() + cell.count, check);
+}
+
+// Whatever a crash leaves of this half of the page may be read.
+bool promised(const Page& page, unsigned number, unsigned half, const Cell& cell) {
+    const Mask seen = page.promise[half].after_crash;
+
+    return all_values(cell, [&](u8 value) {
+        return value_of_page(value, number) && seen & bit(value_id(value));
+    });
+}
+
+bool home_promised(const State& view, unsigned number) {
+    const Page& page = view.pages[number];
+
+    for (unsigned half = 0; half < view.bounds.apart(); half++)
+        if (!promised(page, number, half, page.home[half]))
+            return false;
+    return true;
+}
+
+// Without stores in place a frame has one write of its page, whatever the crash does.
+bool torn_without_stores(const State& view, const Frame& frame) {
     const u8 value = frame.data[0].durable();
 
-    for (const Cell& half : frame.data)
-        for (unsigned i = 0; i < half.count; i++)
-            if (half.values[i] != value)
-                return torn;
-    return value;
+    return !view.bounds.memory &&
+           !(frame.data[0].holds_only(value) && frame.data[1].holds_only(value));
 }
 
-bool all_of(const Cell& cell, u8 value) {
-    return cell.settled() && cell.durable() == value;
-}
+bool frame_promised(const State& view, unsigned number, const Frame& frame) {
+    const Page& page = view.pages[number];
 
-bool promised(const Page& page, unsigned number, u8 value) {
-    return value_of_page(value, number) && page.promise.after_crash & bit(value_id(value));
-}
-
-bool all_promised(const Page& page, unsigned number) {
-    for (unsigned i = 0; i < page.home.count; i++)
-        if (!promised(page, number, page.home.values[i]))
+    if (torn_without_stores(view, frame))
+        return false;
+    for (unsigned half = 0; half < view.bounds.apart(); half++)
+        if (!promised(page, number, half, frame.data[half]))
             return false;
+    return true;
+}
+
+bool same_as_home(const State& view, unsigned number, const Frame& frame) {
+    for (unsigned half = 0; half < view.bounds.apart(); half++) {
+        const u8 value = frame.data[half].durable();
+
+        if (!frame.data[half].holds_only(value) ||
+            !view.pages[number].home[half].holds_only(value))
+            return false;
+    }
     return true;
 }
 
@@ -117,26 +144,35 @@ void check_page(const State& view, const Image& image, const Loaded& loaded, uns
     const bool bad_data = held.frame != none && view.is_damaged(Damage::data, held.frame);
 
     if (is_lost(loaded, number) || (bad_data && state == TIERED_CLAIM_DIRTY)) {
-        if (!page.promise.may_fail)
+        if (!page.may_fail)
             refuse(view, image, fmt::format("page {} is lost without need", number));
         return;
     }
     if (held.frame == none || bad_data) {
-        if (!all_promised(page, number))
+        if (!home_promised(view, number))
             refuse(
                 view, image,
                 fmt::format("page {} may be read from its home as old or torn contents", number));
         return;
     }
-    const u8 contents = certain_contents(view.frames[held.frame]);
+    const Frame& frame = view.frames[held.frame];
 
-    if (!promised(page, number, contents))
+    if (!frame_promised(view, number, frame))
         refuse(view, image,
                fmt::format("page {} is read as old contents from frame {}", number, held.frame));
-    if (state == TIERED_CLAIM_CLEAN && !all_of(page.home, contents))
+    if (state == TIERED_CLAIM_CLEAN && !same_as_home(view, number, frame))
         refuse(view, image,
                fmt::format("page {} is clean and its home may differ from frame {}", number,
                            held.frame));
+}
+
+bool holds_data_of(const State& view, const Frame& frame, u64 page) {
+    const auto of_page = [&](u8 value) {
+        return value_of_page(value, static_cast<unsigned>(page));
+    };
+
+    return !torn_without_stores(view, frame) && all_values(frame.data[0], of_page) &&
+           all_values(frame.data[1], of_page);
 }
 
 // Losers too: a claim speaks for its frame until it is cleared.
@@ -146,8 +182,7 @@ void check_claims(const State& view, const Image& image) {
                                     unpack(image.primary[f]).state != TIERED_CLAIM_LOST &&
                                     !view.is_damaged(Damage::data, f);
 
-        if (speaks_of_data && !value_of_page(certain_contents(view.frames[f]),
-                                             static_cast<unsigned>(unpack(image.primary[f]).page)))
+        if (speaks_of_data && !holds_data_of(view, view.frames[f], unpack(image.primary[f]).page))
             refuse(view, image,
                    fmt::format("the claim of frame {} stands on other or torn data", f));
     }
@@ -199,6 +234,9 @@ void check_unreadable(const State& view, const Image& image) {
     }
 }
 
+void start_from_half(const State& view, unsigned page, unsigned half, State& restarted,
+                     const std::function<void(const State&)>& next);
+
 // Goes through what the homes may be, page by page, and hands each combination on. A home that a
 // crash cut in two is a disk's usual fate where each half might be seen; where one may not, the
 // frame above must keep it out of sight.
@@ -209,19 +247,73 @@ void start_from(const State& view, unsigned page, State& restarted,
         forget_unseen(ready);
         return next(ready);
     }
-    const Cell& home = view.pages[page].home;
-    Cell& chosen = restarted.pages[page].home;
+    if (view.bounds.memory)
+        return start_from_half(view, page, 0, restarted, next);
+    const Cell& home = view.pages[page].home[0];
+    Cell& chosen = restarted.pages[page].home[0];
 
     for (unsigned i = 0; i < home.count; i++) {
         chosen.reset(home.values[i]);
         start_from(view, page + 1, restarted, next);
     }
-    if (home.count > 1 && !all_promised(view.pages[page], page)) {
+    if (home.count > 1 && !home_promised(view, page)) {
+        Promise& promise = restarted.pages[page].promise[0];
+
         chosen.reset(torn);
-        restarted.pages[page].promise.alone_torn = true;
+        promise.alone_torn = true;
         start_from(view, page + 1, restarted, next);
-        restarted.pages[page].promise.alone_torn = view.pages[page].promise.alone_torn;
+        promise.alone_torn = view.pages[page].promise[0].alone_torn;
     }
+}
+
+// Each half of a home persists for itself.
+void start_from_half(const State& view, unsigned page, unsigned half, State& restarted,
+                     const std::function<void(const State&)>& next) {
+    if (half == halves)
+        return start_from(view, page + 1, restarted, next);
+    const Cell& home = view.pages[page].home[half];
+
+    for (unsigned i = 0; i < home.count; i++) {
+        restarted.pages[page].home[half].reset(home.values[i]);
+        start_from_half(view, page, half + 1, restarted, next);
+    }
+}
+
+} // namespace
+
+namespace {
+
+bool may_be_read_now(const Page& page, unsigned number, unsigned half, u8 value) {
+    return value_of_page(value, number) && page.promise[half].now & bit(value_id(value));
+}
+
+void check_read(const State& state, unsigned number, unsigned half) {
+    const Page& page = state.pages[number];
+    const u8 value = state.visible(number, half);
+
+    if (value == failed && (page.may_fail || state.gone))
+        return;
+    if (!may_be_read_now(page, number, half, value))
+        throw Violation(fmt::format("page {} reads as {}", number,
+                                    value == failed ? "an error without need"
+                                                    : "old, foreign or torn contents"));
+}
+
+// Through a mapping. One of a bad frame cannot be loaded from.
+void check_loads(const State& state, unsigned number) {
+    const Page& page = state.pages[number];
+    const u8 f = page.mapping.frame;
+
+    if (f == none || state.is_damaged(Damage::data, f))
+        return;
+    const Frame& frame = state.frames[f];
+
+    if (frame.use != FrameUse::used && frame.use != FrameUse::limbo)
+        throw Violation(fmt::format("frame {} is reused while page {} is mapped to it", f, number));
+    for (unsigned half = 0; half < halves; half++)
+        if (!may_be_read_now(page, number, half, frame.data[half].newest()))
+            throw Violation(
+                fmt::format("page {} is loaded as old or foreign contents from frame {}", number, f));
 }
 
 } // namespace
@@ -230,15 +322,22 @@ void check_reads(const State& state) {
     if (state.opening)
         return;
     for (unsigned p = 0; p < state.bounds.pages; p++) {
-        const u8 value = state.visible(p);
-
-        if (value == failed && (state.pages[p].promise.may_fail || state.gone))
-            continue;
-        if (!value_of_page(value, p) || !(state.pages[p].promise.now & bit(value_id(value))))
-            throw Violation(fmt::format("page {} reads as {}", p,
-                                        value == failed ? "an error without need"
-                                                        : "old, foreign or torn contents"));
+        for (unsigned half = 0; half < state.bounds.apart(); half++)
+            check_read(state, p, half);
+        check_loads(state, p);
     }
+}
+
+void check_progress(const State& state) {
+    bool busy = false;
+
+    for (const Cpu& cpu : state.cpus) {
+        busy |= cpu.op != Op::idle;
+        if (cpu.op != Op::idle && state.can_go_on(cpu))
+            return;
+    }
+    if (busy)
+        throw Violation("those that are under way wait for each other");
 }
 
 State crash_view(const State& state) {
@@ -267,11 +366,15 @@ State crash_view(const State& state) {
     }
     for (unsigned p = 0; p < state.bounds.pages; p++) {
         view.pages[p].home = state.pages[p].home;
-        view.pages[p].home.pending = {};
-        view.pages[p].promise.after_crash = state.pages[p].promise.after_crash;
-        view.pages[p].promise.may_fail = state.pages[p].promise.may_fail;
-        view.pages[p].promise.alone = state.pages[p].promise.alone;
-        view.pages[p].promise.alone_torn = state.pages[p].promise.alone_torn;
+        view.pages[p].may_fail = state.pages[p].may_fail;
+        for (unsigned half = 0; half < state.bounds.apart(); half++) {
+            const Promise& promise = state.pages[p].promise[half];
+
+            view.pages[p].home[half].pending = {};
+            view.pages[p].promise[half].after_crash = promise.after_crash;
+            view.pages[p].promise[half].alone = promise.alone;
+            view.pages[p].promise[half].alone_torn = promise.alone_torn;
+        }
     }
     forget_unseen(view);
     return view;
@@ -284,11 +387,13 @@ void check_homes_alone(const State& view) {
     for (unsigned p = 0; p < view.bounds.pages && view.bounds.through; p++) {
         const Page& page = view.pages[p];
 
-        for (unsigned i = 0; i < page.home.count; i++) {
-            const u8 value = page.home.values[i];
-            const bool known = value_of_page(value, p) && page.promise.alone & bit(value_id(value));
+        const Promise& promise = page.promise[0];
 
-            if (!known && !(value == torn && page.promise.alone_torn))
+        for (unsigned i = 0; i < page.home[0].count; i++) {
+            const u8 value = page.home[0].values[i];
+            const bool known = value_of_page(value, p) && promise.alone & bit(value_id(value));
+
+            if (!known && !(value == torn && promise.alone_torn))
                 throw Violation(fmt::format(
                     "page {} is old on its disk alone, though a write through has ended", p));
         }
@@ -307,8 +412,8 @@ uint64_t check_crashes(const State& view) {
         images++;
     });
     for (u8 f = 0; f < view.bounds.frames && !view.went_bad; f++)
-        if (!all_of(view.frames[f].primary, packed_free) ||
-            !all_of(view.frames[f].shadow, packed_free))
+        if (!view.frames[f].primary.holds_only(packed_free) ||
+            !view.frames[f].shadow.holds_only(packed_free))
             for_each_image(view, f, [&](const Image& image) {
                 check_unreadable(view, image);
                 images++;
@@ -318,8 +423,10 @@ uint64_t check_crashes(const State& view) {
 
 namespace {
 
+using Data = std::array<Contents, max_frames>;
+
 // What the medium is after this crash, with nothing gone bad in it.
-State restart(const State& view, const Image& image) {
+State restart(const State& view, const Image& image, const Data& data) {
     State restarted = view;
 
     for (unsigned f = 0; f < view.bounds.frames; f++) {
@@ -328,8 +435,8 @@ State restart(const State& view, const Image& image) {
         frame.primary.reset(image.primary[f]);
         frame.shadow.reset(image.shadow[f]);
         frame.use = FrameUse::used;
-        for (Cell& half : frame.data)
-            half.reset(holds_page(image.primary[f]) ? half.newest() : garbage);
+        for (unsigned half = 0; half < halves; half++)
+            frame.data[half].reset(holds_page(image.primary[f]) ? data[f][half] : garbage);
     }
     for (unsigned slot = 0; slot < restarted.superblocks.size(); slot++)
         restarted.superblocks[slot].reset(image.superblocks[slot]);
@@ -344,7 +451,11 @@ State restart(const State& view, const Image& image) {
 // The page of the claim may have lost what its frame alone had.
 void expect_failure(State& state, u8 claim) {
     if (holds_page(claim))
-        state.pages[unpack(claim).page].promise.may_fail = true;
+        state.pages[unpack(claim).page].may_fail = true;
+}
+
+bool may_hold_page(const Cell& word) {
+    return !all_values(word, [](u8 packed) { return !holds_page(packed); });
 }
 
 using NextState = std::function<void(const State&)>;
@@ -394,7 +505,10 @@ void go_on_from(const State& restarted, const NextState& next) {
 } // namespace
 
 void for_each_restart(const State& view, const std::function<void(const State&)>& next) {
+    Cell unclaimed;
     Choice choice;
+
+    unclaimed.reset(garbage);
 
     for (unsigned f = 0; f < view.bounds.frames; f++)
         choice.add(view.frames[f].primary);
@@ -402,15 +516,24 @@ void for_each_restart(const State& view, const std::function<void(const State&)>
         choice.add(view.frames[f].shadow);
     const unsigned slots_at = choice.add(view.superblocks[0]);
     choice.add(view.superblocks[1]);
+    // Only stores to mappings persist by chance under a claim.
+    const unsigned data_at = slots_at + 2;
+    for (unsigned f = 0; f < view.bounds.frames && view.bounds.memory; f++)
+        for (const Cell& half : view.frames[f].data)
+            choice.add(may_hold_page(view.frames[f].primary) ? half : unclaimed);
     do {
         Image image;
+        Data data;
 
         for (unsigned f = 0; f < view.bounds.frames; f++) {
             image.primary[f] = choice.value(f);
             image.shadow[f] = choice.value(view.bounds.frames + f);
+            data[f] = view.bounds.memory ? Contents{choice.value(data_at + 2 * f),
+                                                    choice.value(data_at + 2 * f + 1)}
+                                         : newest_of(view.frames[f].data);
         }
         image.superblocks = {choice.value(slots_at), choice.value(slots_at + 1)};
-        go_on_from(restart(view, image), next);
+        go_on_from(restart(view, image, data), next);
     } while (choice.next());
 }
 

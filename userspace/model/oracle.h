@@ -12,6 +12,9 @@ namespace model {
 // Throws Violation when a page reads as something it may not.
 void check_reads(const State& state);
 
+// Throws Violation when those that are under way all wait.
+void check_progress(const State& state);
+
 // The state as a crash sees it: media and promises only.
 State crash_view(const State& state);
 

@@ -43,6 +43,20 @@ const char* operation_name(Op op) {
         return "reopen";
     case Op::grow:
         return "grow";
+    case Op::fill_for_fault:
+        return "fill_for_fault";
+    case Op::map_to_load:
+        return "map_to_load";
+    case Op::map_to_store:
+        return "map_to_store";
+    case Op::store:
+        return "store";
+    case Op::persist:
+        return "persist";
+    case Op::sync:
+        return "sync";
+    case Op::write_part:
+        return "write_part";
     }
     return "?";
 }
@@ -83,7 +97,8 @@ std::string step_text(const TraceEntry& entry) {
     case Step::pm_fence:
         return "fence";
     case Step::disk_submit:
-        return fmt::format("home write submitted: write {}", value_id(entry.second));
+        return fmt::format("home write submitted: writes {} and {}", value_id(entry.first),
+                           value_id(entry.second));
     case Step::disk_complete:
         return "home write completed";
     case Step::disk_flush_begin:
@@ -114,6 +129,38 @@ std::string step_text(const TraceEntry& entry) {
         return "the bad frame is dealt with";
     case Step::opened:
         return "the volume is open";
+    case Step::share_gate:
+        return "share the gate";
+    case Step::leave_gate:
+        return "leave the gate";
+    case Step::shut_gate:
+        return "shut the gate";
+    case Step::open_gate:
+        return "open the gate";
+    case Step::unmap:
+        return "take the page out of page tables";
+    case Step::mark:
+        return fmt::format("frame {} is marked as {}", entry.first,
+                           entry.second ? "stored to" : "mapped");
+    case Step::unmark:
+        return fmt::format("frame {} is marked no more", entry.first);
+    case Step::enter_mapping:
+        return fmt::format("page table: frame {}{}", entry.first,
+                           entry.second ? ", writable" : "");
+    case Step::drop_mapping:
+        return "page table: an entry to load goes";
+    case Step::flush_lines:
+        return fmt::format("flush the lines of frame {}", entry.first);
+    case Step::set_exclusive:
+        return entry.second ? "faults wait" : "faults may go on";
+    case Step::memory_store:
+        return fmt::format("STORED to half {}: write {}", entry.first, value_id(entry.second));
+    case Step::memory_flush:
+        return fmt::format("the line of half {} is flushed", entry.second);
+    case Step::end_store:
+        return fmt::format("DURABLE: write {}", value_id(entry.second));
+    case Step::end_sync:
+        return "ENDED: msync";
     default:
         return "";
     }

@@ -88,71 +88,126 @@ void Promise::acknowledge(u8 value) {
     now = static_cast<Mask>(now & ~before[id]);
 }
 
+// No FLUSH answers for it.
+void Promise::end_store(u8 value) {
+    const unsigned id = value_id(value);
+
+    acknowledged |= bit(id);
+    stored |= bit(id);
+    now = static_cast<Mask>(now & ~before[id]);
+}
+
 void Promise::make_durable(unsigned id) {
     after_crash = static_cast<Mask>(after_crash & ~before[id]);
     alone = static_cast<Mask>(alone & ~before[id]);
     alone_torn = false;
     undurable = static_cast<Mask>(undurable & ~bit(id));
+    stored = static_cast<Mask>(stored & ~bit(id));
     before[id] = 0;
 }
 
-u8 frame_contents(const Frame& frame) {
-    const u8 first = frame.data[0].newest();
-
-    return first == frame.data[1].newest() ? first : torn;
+void Promise::end_flush(unsigned cpu) {
+    for (unsigned id = 0; id < max_ids; id++)
+        if (flushing[cpu] & (undurable | stored) & bit(id))
+            make_durable(id);
+    flushing[cpu] = 0;
 }
 
-u8 State::visible(unsigned page) const {
+Contents newest_of(const std::array<Cell, halves>& cells) {
+    return {cells[0].newest(), cells[1].newest()};
+}
+
+bool State::can_go_on(const Cpu& cpu) const {
+    const u8 page = cpu.waits_for_page;
+
+    switch (cpu.waits) {
+    case Wait::nothing:
+        return true;
+    case Wait::lock:
+        return stripe(page).locked_by == none;
+    case Wait::lock_with_idle_home:
+        return stripe(page).locked_by == none && !pages[page].home_busy;
+    case Wait::open_gate:
+        return gate(page).shut_by == none;
+    case Wait::free_gate:
+        return gate(page).shut_by == none && !gate(page).shared;
+    }
+    return false;
+}
+
+u8 State::visible(unsigned page, unsigned half) const {
     const Page& p = pages[page];
+    const u8 at_home = p.home[half % bounds.apart()].newest();
 
     if (p.holder == none)
-        return p.home.newest();
+        return at_home;
     const tiered_claim_state claimed = unpack(p.claim).state;
     if (claimed == TIERED_CLAIM_LOST)
         return failed;
     if (gone) {
         const bool whole_at_home =
             claimed == TIERED_CLAIM_CLEAN || has_fault(Mutant::gone_reads_dirty_from_home);
-        return whole_at_home ? p.home.newest() : failed;
+        return whole_at_home ? at_home : failed;
     }
-    if (!is_damaged(Damage::data, p.holder))
-        return frame_contents(frames[p.holder]);
-    return claimed == TIERED_CLAIM_CLEAN ? p.home.newest() : failed;
+    if (!is_damaged(Damage::data, p.holder)) {
+        const Contents contents = newest_of(frames[p.holder].data);
+        const bool is_torn = bounds.apart() == 1 && contents[0] != contents[1];
+
+        return is_torn ? torn : contents[half];
+    }
+    return claimed == TIERED_CLAIM_CLEAN ? at_home : failed;
 }
 
 namespace {
 
 struct Mentions {
-    std::array<Mask, max_pages> ids{};
+    std::array<std::array<Mask, halves>, max_pages> ids{};
 
-    void add(u8 value) {
+    void add(unsigned half, u8 value) {
         if (value < max_pages * max_ids)
-            ids[value / max_ids] |= bit(value_id(value));
+            ids[value / max_ids][half] |= bit(value_id(value));
     }
-    void add(const Cell& cell) {
+    void add(unsigned half, const Cell& cell) {
         for (unsigned i = 0; i < cell.count; i++)
-            add(cell.values[i]);
+            add(half, cell.values[i]);
     }
 };
 
 Mentions mentions(const State& state) {
+    const unsigned apart = state.bounds.apart();
     Mentions found;
 
     for (unsigned f = 0; f < state.bounds.frames; f++)
-        for (const Cell& half : state.frames[f].data)
-            found.add(half);
-    for (unsigned p = 0; p < state.bounds.pages; p++)
-        found.add(state.pages[p].home);
-    for (unsigned c = 0; c < state.bounds.cpus; c++)
-        for (unsigned i = 0; i < state.cpus[c].values_count; i++)
-            found.add(state.cpus[c].values[i]);
+        for (unsigned half = 0; half < halves; half++)
+            found.add(half % apart, state.frames[f].data[half]);
+    for (unsigned half = 0; half < apart; half++) {
+        for (unsigned p = 0; p < state.bounds.pages; p++)
+            found.add(half, state.pages[p].home[half]);
+        for (unsigned c = 0; c < state.bounds.cpus; c++)
+            for (unsigned i = 0; i < state.cpus[c].values_count; i++)
+                found.add(half, state.cpus[c].values[i]);
+    }
     return found;
+}
+
+void forget_but(Promise& promise, Mask keep) {
+    promise.after_crash &= keep;
+    promise.now &= keep;
+    promise.alone &= keep;
+    promise.acknowledged &= keep;
+    promise.undurable &= keep;
+    promise.stored &= keep;
+    for (Mask& mask : promise.flushing)
+        mask &= keep;
+    for (unsigned id = 0; id < max_ids; id++)
+        promise.before[id] &= keep & bit(id) ? keep : Mask{0};
 }
 
 } // namespace
 
 u8 fresh_value(const State& state, unsigned page) {
-    const Mask taken = mentions(state).ids[page];
+    const std::array<Mask, halves> ids = mentions(state).ids[page];
+    const unsigned taken = ids[0] | ids[1];
 
     for (unsigned id = 0; id < max_ids; id++)
         if (!(taken & bit(id)))
@@ -163,20 +218,9 @@ u8 fresh_value(const State& state, unsigned page) {
 void forget_unseen(State& state) {
     const Mentions seen = mentions(state);
 
-    for (unsigned p = 0; p < state.bounds.pages; p++) {
-        Promise& promise = state.pages[p].promise;
-        const Mask keep = seen.ids[p];
-
-        promise.after_crash &= keep;
-        promise.now &= keep;
-        promise.alone &= keep;
-        promise.acknowledged &= keep;
-        promise.undurable &= keep;
-        for (Mask& mask : promise.flushing)
-            mask &= keep;
-        for (unsigned id = 0; id < max_ids; id++)
-            promise.before[id] &= keep & bit(id) ? keep : Mask{0};
-    }
+    for (unsigned p = 0; p < state.bounds.pages; p++)
+        for (unsigned half = 0; half < state.bounds.apart(); half++)
+            forget_but(state.pages[p].promise[half], seen.ids[p][half]);
 }
 
 } // namespace model

@@ -15,7 +15,8 @@ namespace model {
 constexpr unsigned max_cpus = 3;
 constexpr unsigned max_pages = 2;
 constexpr unsigned max_frames = 6;
-constexpr unsigned max_ids = 12; // contents of one page that can be told apart at one time
+constexpr unsigned max_ids = 16; // contents of one page that can be told apart at one time
+constexpr unsigned halves = 2;   // of a page, so that one that is torn shows
 constexpr u8 none = 0xff;
 
 // Contents of a page or of half a frame: the page they were written to and which write it was.
@@ -24,6 +25,11 @@ constexpr u8 torn = 0xf1;    // a home whose last write the crash cut in two
 constexpr u8 failed = 0xf2;  // not contents: the read answers EIO
 constexpr u8 make_value(unsigned page, unsigned id) {
     return static_cast<u8>(page * max_ids + id);
+}
+// What a page, a frame or a home holds, half by half.
+using Contents = std::array<u8, halves>;
+constexpr Contents whole(u8 value) {
+    return {value, value};
 }
 constexpr unsigned value_id(u8 value) {
     return value % max_ids;
@@ -60,6 +66,7 @@ struct Cell {
     u8 durable() const { return values[0]; }
     u8 newest() const { return values[count - 1]; }
     bool settled() const { return count == 1; }
+    bool holds_only(u8 value) const { return settled() && durable() == value; }
     void reset(u8 value);
     void store(u8 value);                      // through the cache
     void store_around(unsigned cpu, u8 value); // non-temporal
@@ -78,28 +85,41 @@ enum class Damage : u8 { nothing, primary, shadow, data };
 struct Frame {
     Cell primary;
     Cell shadow;
-    std::array<Cell, 2> data; // two halves, so that a torn frame shows
+    std::array<Cell, halves> data;
     FrameUse use = FrameUse::free;
     u8 pins = 0;            // readers that a recycling must wait for
     bool condemned = false; // to be retired when it is freed
+    // of a volume that is used as memory
+    bool mapped = false;   // it may be in page tables
+    bool stored = false;   // it may be stored to, and what was may be in the caches alone
+    bool cleaning = false; // its write-back is under way
+    bool restored = false; // it became stored since that began
 };
 
-// What the users of one page were promised. Masks are of write numbers (value_id).
+// What page tables say of a page.
+struct Mapping {
+    u8 frame = none;
+    bool writable = false;
+};
+
+// What the users of half a page were promised. Masks are of write numbers (value_id).
 struct Promise {
     Mask after_crash = 0;  // writes that may be seen after a crash now
     Mask now = 0;          // writes that may be read now
     Mask acknowledged = 0; // writes that have ended
     Mask undurable = 0;    // ended, and waiting for a FLUSH
-    bool may_fail = false; // what alone had the contents went bad: a read may answer EIO
+    Mask stored = 0;       // stored through a mapping, and waiting for its user's flush
     Mask alone = 0;        // writes that the home may show without the fast tier (writing through)
     bool alone_torn = false;            // or a write to it that a crash cut in two
     std::array<Mask, max_ids> before{}; // writes that had ended when this one started
     std::array<Mask, max_cpus>
-        flushing{}; // of `undurable`, those that the FLUSH on this CPU answers for
+        flushing{}; // of those that wait, the ones that the FLUSH or msync on this CPU answers for
 
     void begin(u8 value);
     void acknowledge(u8 value);
+    void end_store(u8 value);
     void make_durable(unsigned id);
+    void end_flush(unsigned cpu);
 };
 
 struct Page {
@@ -110,16 +130,26 @@ struct Page {
     bool unflushed = false; // the home was written by a bypass and not flushed since
     Mask covered = 0;       // CPUs whose running disk flush answers for `unflushed`
     Mask spoiled = 0;       // CPUs whose running fill must be dropped
+    bool exclusive = false; // it is being discarded: faults wait
+    Mapping mapping;
     // disk
-    Cell home;
+    std::array<Cell, halves> home;
     bool home_in_flight = false; // submitted, not completed
+    u8 changing = 0;             // the halves to which that brings something new
     // users
-    Promise promise;
+    std::array<Promise, halves> promise;
+    bool may_fail = false; // what alone had the contents went bad: a read may answer EIO
 };
 
 struct Stripe {
     u8 locked_by = none;
     u8 unfenced_frame = none;
+};
+
+// Who marks a page and enters it into page tables holds it shared, who takes that away holds it alone.
+struct Gate {
+    Mask shared = 0; // CPUs
+    u8 shut_by = none;
 };
 
 enum class Op : u8 {
@@ -136,18 +166,30 @@ enum class Op : u8 {
     open_after_crash,
     reopen,
     grow,
+    fill_for_fault,
+    map_to_load,
+    map_to_store,
+    store,
+    persist,
+    sync,
+    write_part,
 };
+
+// What a CPU needs before its next step.
+enum class Wait : u8 { nothing, lock, lock_with_idle_home, open_gate, free_gate };
+
 
 // Where one CPU stands in its operation: how many steps it made and what it learnt in them. An
 // operation is run again from its start to make its next step.
 struct Cpu {
-    static constexpr unsigned log_size = 16;
+    static constexpr unsigned log_size = 24;
     Op op = Op::idle;
     u8 page = none;
+    u8 half = 0;
     u8 steps = 0;
-    u8 waits_for_lock = none;    // the page whose stripe the next step locks
-    bool waits_for_home = false; // and whose home must not be busy then
-    bool inside = false;         // uses the fast tier, which cannot go meanwhile
+    Wait waits = Wait::nothing;
+    u8 waits_for_page = none;
+    bool inside = false; // uses the fast tier, which cannot go meanwhile
     u8 frames_count = 0;
     u8 values_count = 0;
     u8 claims_count = 0;
@@ -167,6 +209,10 @@ struct Bounds {
     bool unbinds = false; // whether the fast tier goes and comes back on the way
     bool through = false; // whether a write ends when its home has it
     bool grows = false;   // whether the last page is beyond the end at first
+    unsigned memory = 0;  // halves of pages that are stored to through mappings
+
+    // Halves of a home and of what was promised that can differ.
+    unsigned apart() const { return memory ? halves : 1; }
 };
 
 struct State {
@@ -186,6 +232,7 @@ struct State {
     std::array<Frame, max_frames> frames{};
     std::array<Page, max_pages> pages{};
     std::array<Stripe, max_pages> stripes{};
+    std::array<Gate, max_pages> gates{};
     std::array<Cpu, max_cpus> cpus{};
 
     Stripe& stripe(unsigned page) { return stripes[page % bounds.stripes]; }
@@ -193,11 +240,15 @@ struct State {
     bool is_damaged(Damage what, unsigned frame) const {
         return damage == what && damaged_frame == frame;
     }
+    // Pages that share a lock share a gate.
+    Gate& gate(unsigned page) { return gates[page % bounds.stripes]; }
+    const Gate& gate(unsigned page) const { return gates[page % bounds.stripes]; }
     // What a read of the page gets.
-    u8 visible(unsigned page) const;
+    u8 visible(unsigned page, unsigned half) const;
+    bool can_go_on(const Cpu& cpu) const;
 };
 
-u8 frame_contents(const Frame& frame);
+Contents newest_of(const std::array<Cell, halves>& cells);
 
 // A write number of `page` that nothing in the state mentions any more.
 u8 fresh_value(const State& state, unsigned page);
