@@ -222,7 +222,8 @@ public:
     bool end_cleaning(u8 frame); // whether it was stored to since
     void set_exclusive(u8 page, bool exclusive);
     bool is_exclusive(u8 page);
-    // A program stores to this half; or flushes the line, and learns what it flushed: `none` if nothing is mapped.
+    // A program stores to this half; or flushes the line, and learns what it flushed: `none` if
+    // nothing is mapped.
     void memory_store(u8 page, u8 half);
     u8 memory_flush(u8 page, u8 half);
     void stored_durably(u8 page, u8 half, u8 value);

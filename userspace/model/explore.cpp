@@ -19,6 +19,10 @@ constexpr std::array memory_operations{Op::fill_for_fault, Op::map_to_load, Op::
 constexpr std::array half_operations{Op::store, Op::persist};
 constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen, Op::grow};
 
+bool is_dirty(Start start) {
+    return start == Start::dirty || start == Start::stored;
+}
+
 // Now or after a crash now.
 bool may_be_dirty(const Cell& word) {
     for (unsigned i = 0; i < word.count; i++)
@@ -67,6 +71,31 @@ bool VisitedSet::improves(uint64_t hash, unsigned left) {
     return true;
 }
 
+namespace {
+
+// Frame number `p` holds page `p`.
+void make_resident(State& state, u8 p, Start start) {
+    Frame& frame = state.frames[p];
+    Page& page = state.pages[p];
+    const bool dirty = is_dirty(start);
+
+    page.holder = p;
+    page.claim = pack({.page = p,
+                       .state = dirty ? TIERED_CLAIM_DIRTY : TIERED_CLAIM_CLEAN,
+                       .version = static_cast<u8>(dirty ? TIERED_VERSIONS - 1 : 0)});
+    frame.use = FrameUse::used;
+    frame.primary.reset(page.claim);
+    frame.shadow.reset(page.claim);
+    for (Cell& half : frame.data)
+        half.reset(make_value(p, dirty));
+    frame.stored = start == Start::stored;
+    frame.mapped = frame.stored || start == Start::mapped;
+    if (frame.mapped)
+        page.mapping = {p, frame.stored};
+}
+
+} // namespace
+
 State initial_state(const Scenario& scenario) {
     State state;
 
@@ -81,7 +110,7 @@ State initial_state(const Scenario& scenario) {
         Page& page = state.pages[p];
         const Start start = scenario.start[p];
         const u8 home = make_value(p, 0);
-        const u8 newest = make_value(p, start == Start::dirty ? 1 : 0);
+        const u8 newest = make_value(p, is_dirty(start));
 
         for (Cell& half : page.home)
             half.reset(home);
@@ -89,20 +118,8 @@ State initial_state(const Scenario& scenario) {
             promise.after_crash = promise.now = promise.acknowledged = bit(value_id(newest));
             promise.alone = bit(value_id(home)) | bit(value_id(newest));
         }
-        if (start == Start::absent)
-            continue;
-        Frame& frame = state.frames[p];
-        const bool dirty = start == Start::dirty;
-
-        page.holder = p;
-        page.claim = pack({.page = p,
-                           .state = dirty ? TIERED_CLAIM_DIRTY : TIERED_CLAIM_CLEAN,
-                           .version = static_cast<u8>(dirty ? TIERED_VERSIONS - 1 : 0)});
-        frame.use = FrameUse::used;
-        frame.primary.reset(page.claim);
-        frame.shadow.reset(page.claim);
-        for (Cell& half : frame.data)
-            half.reset(newest);
+        if (start != Start::absent)
+            make_resident(state, p, start);
     }
     forget_unseen(state);
     return state;

@@ -33,8 +33,10 @@ private:
 // A page at the start of a scenario.
 enum class Start {
     absent,
-    clean, // version 0
-    dirty, // version 15, so that the next one wraps
+    clean,  // version 0
+    dirty,  // version 15, so that the next one wraps
+    mapped, // clean, and may be loaded from through a mapping
+    stored, // dirty, and may be stored to through one
 };
 
 constexpr unsigned any_number = 0;

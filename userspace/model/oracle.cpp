@@ -130,8 +130,7 @@ bool same_as_home(const State& view, unsigned number, const Frame& frame) {
     for (unsigned half = 0; half < view.bounds.apart(); half++) {
         const u8 value = frame.data[half].durable();
 
-        if (!frame.data[half].holds_only(value) ||
-            !view.pages[number].home[half].holds_only(value))
+        if (!frame.data[half].holds_only(value) || !view.pages[number].home[half].holds_only(value))
             return false;
     }
     return true;
@@ -312,8 +311,8 @@ void check_loads(const State& state, unsigned number) {
         throw Violation(fmt::format("frame {} is reused while page {} is mapped to it", f, number));
     for (unsigned half = 0; half < halves; half++)
         if (!may_be_read_now(page, number, half, frame.data[half].newest()))
-            throw Violation(
-                fmt::format("page {} is loaded as old or foreign contents from frame {}", number, f));
+            throw Violation(fmt::format(
+                "page {} is loaded as old or foreign contents from frame {}", number, f));
 }
 
 } // namespace

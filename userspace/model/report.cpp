@@ -145,8 +145,7 @@ std::string step_text(const TraceEntry& entry) {
     case Step::unmark:
         return fmt::format("frame {} is marked no more", entry.first);
     case Step::enter_mapping:
-        return fmt::format("page table: frame {}{}", entry.first,
-                           entry.second ? ", writable" : "");
+        return fmt::format("page table: frame {}{}", entry.first, entry.second ? ", writable" : "");
     case Step::drop_mapping:
         return "page table: an entry to load goes";
     case Step::flush_lines:

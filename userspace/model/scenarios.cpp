@@ -14,7 +14,9 @@ constexpr Starts none_resident{Start::absent, Start::absent};
 constexpr Starts dirty_and_clean{Start::dirty, Start::clean};
 constexpr Starts dirty_and_absent{Start::dirty, Start::absent};
 constexpr Starts both_dirty{Start::dirty, Start::dirty};
-constexpr Starts both_clean{Start::clean, Start::clean};
+constexpr Starts both_mapped{Start::mapped, Start::mapped};
+constexpr Starts both_stored{Start::stored, Start::stored};
+constexpr Starts stored_and_mapped{Start::stored, Start::mapped};
 
 constexpr Bounds shared_stripe{.cpus = 2, .pages = 2, .stripes = 1, .frames = 4};
 constexpr Bounds one_page{.cpus = 2, .pages = 1, .stripes = 1, .frames = 3};
@@ -80,12 +82,13 @@ std::vector<Scenario> short_scenarios() {
         scenario("one-page-through", through(one_page), both_dirty, any_number, any_number),
         scenario("through", through(shared_stripe), dirty_and_clean, 3, 1),
         scenario("grow", that_grows(two_stripes), dirty_and_absent, 4, 2),
-        scenario("memory-dirty", as_memory(one_page), both_dirty, 5, 1),
-        scenario("memory-clean", as_memory(one_page), both_clean, 5, 1),
-        scenario("memory-halves", as_memory(one_page, 2), both_dirty, 4, 1),
-        scenario("memory-every-store", as_memory(one_page), both_dirty, 4, 1, Grain::fine),
-        scenario("memory-shared-gate", as_memory(shared_stripe), dirty_and_clean, 3, 1),
-        scenario("memory-two-gates", as_memory(two_stripes), dirty_and_clean, 3, 1),
+        scenario("memory-stored", as_memory(one_page), both_stored, 5, 1),
+        scenario("memory-mapped", as_memory(one_page), both_mapped, 5, 1),
+        scenario("memory-halves", as_memory(one_page, 2), both_stored, 4, 1),
+        scenario("memory-every-store", as_memory(one_page), both_stored, 4, 1, Grain::fine),
+        scenario("memory-three-cpus", as_memory(with_cpus(one_page, 3)), both_stored, 4, 1),
+        scenario("memory-shared-gate", as_memory(shared_stripe), stored_and_mapped, 3, 1),
+        scenario("memory-two-gates", as_memory(two_stripes), stored_and_mapped, 3, 1),
         scenario("memory-damage", with_damage(as_memory(one_page)), both_dirty, 4, 1),
     };
 }
@@ -108,14 +111,14 @@ std::vector<Scenario> deep_scenarios() {
         scenario("unbound", that_unbind(two_stripes), dirty_and_clean, 5, 2),
         scenario("through", through(two_stripes), dirty_and_clean, 5, 2),
         scenario("grow", that_grows(shared_stripe), dirty_and_absent, 5, 2),
-        scenario("one-page-memory", as_memory(one_page), both_dirty, any_number, any_number),
-        scenario("memory", as_memory(one_page, 2), both_clean, 7, 1),
-        scenario("memory-three-cpus", as_memory(with_cpus(one_page, 3)), both_clean, 6, 1),
-        scenario("memory-two-crashes", as_memory(one_page), both_dirty, 6, 2),
-        scenario("memory-every-store", as_memory(one_page), both_clean, 6, 1, Grain::fine),
-        scenario("memory-shared-gate", as_memory(shared_stripe), dirty_and_clean, 5, 1),
-        scenario("memory-two-gates", as_memory(two_stripes), dirty_and_clean, 5, 1),
-        scenario("memory-damage", with_damage(as_memory(one_page)), both_dirty, 6, 1),
+        scenario("memory-stored", as_memory(one_page), both_stored, 7, 1),
+        scenario("memory-halves", as_memory(one_page, 2), both_mapped, 6, 1),
+        scenario("memory-three-cpus", as_memory(with_cpus(one_page, 3)), both_mapped, 5, 1),
+        scenario("memory-two-crashes", as_memory(one_page), both_stored, 6, 2),
+        scenario("memory-every-store", as_memory(one_page), both_mapped, 6, 1, Grain::fine),
+        scenario("memory-shared-gate", as_memory(shared_stripe), stored_and_mapped, 5, 1),
+        scenario("memory-two-gates", as_memory(two_stripes), stored_and_mapped, 5, 1),
+        scenario("memory-damage", with_damage(as_memory(one_page)), both_dirty, 5, 1),
     };
 }
 

@@ -146,7 +146,8 @@ struct Stripe {
     u8 unfenced_frame = none;
 };
 
-// Who marks a page and enters it into page tables holds it shared, who takes that away holds it alone.
+// Who marks a page and enters it into page tables holds it shared, who takes that away holds it
+// alone.
 struct Gate {
     Mask shared = 0; // CPUs
     u8 shut_by = none;
@@ -177,7 +178,6 @@ enum class Op : u8 {
 
 // What a CPU needs before its next step.
 enum class Wait : u8 { nothing, lock, lock_with_idle_home, open_gate, free_gate };
-
 
 // Where one CPU stands in its operation: how many steps it made and what it learnt in them. An
 // operation is run again from its start to make its next step.
