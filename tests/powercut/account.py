@@ -40,13 +40,14 @@ def _places(failure: dict[str, Any], symbols: Symbols | None) -> list[tuple[str,
     word, operation = failure["word"], failure["operation"]
     places = [(f"{DECIDED[failure['decided_by']]}: the word at byte {one['byte']:#x}, stored at",
                one["store"]) for one in failure["words"][:WORDS_TOLD]]
-    if places:
+    # A program's own stores through a mapping are no line of the driver's.
+    if any(_by_driver([place], symbols) for _, place in places):
         return places
     if word:
         places.append((f"says so: the word at byte {word['byte']:#x}, last stored at", word["store"]))
     end = _by_driver(failure["ended"], symbols)
     if end is not None:
-        places.append((f"acknowledged: operation {operation}, whose last request the driver ended at", end))
+        places.append((f"acknowledged: operation {operation}, which the driver ended or answered at", end))
     step = _by_driver(failure["before"], symbols)
     if step is not None and not any(_by_driver([place], symbols) for _, place in places):
         places.append(("before it: the driver last stored, flushed or fenced at", step))

@@ -38,6 +38,14 @@ class Run:
     operations: int
     fill: bool = True  # first fill the fast tier, so that frames are evicted
     subject: Subject = Driver()
+    memory: bool = False  # use the volume as memory too
+
+    @property
+    def kind(self) -> str:
+        """What the workload is told that it works on."""
+        if self.subject.control:
+            return "control"
+        return "memory" if self.memory else "volume"
 
     @property
     def folder(self) -> Path:
@@ -48,7 +56,7 @@ class Run:
     def key(self) -> dict[str, Any]:
         """What a kept record must agree with."""
         return {"seed": self.seed, "operations": self.operations, "processors": self.processors,
-                "fill": self.fill}
+                "fill": self.fill, "kind": self.kind}
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,9 @@ def _drive(vm: VM, run: Run, module: Path) -> Symbols:
     vm.run(f"modprobe dm-tiered && rmmod dm-tiered && insmod /mnt/share/{module.name}")
     start = int(vm.run(f"cat /sys/module/{run.subject.module}/sections/.text").stdout, 16)
     kallsyms = vm.run("cat /proc/kallsyms").stdout
-    kind = "control" if run.subject.control else "volume"
     preload = f"env LD_PRELOAD=/mnt/share/{run.subject.preload} tierctl"
     environment = f"TIERCTL_FORMAT='{preload}' " if run.subject.preload else ""
-    vm.run(f"{environment}/mnt/share/{WORKLOAD} {run.seed} {int(run.fill)} {run.operations} {kind}",
+    vm.run(f"{environment}/mnt/share/{WORKLOAD} {run.seed} {int(run.fill)} {run.operations} {run.kind}",
            timeout=WORKLOAD_SECONDS)
     if run.subject == Driver():
         vm.run("tierctl close v0 && rmmod dm-tiered")
@@ -147,8 +154,8 @@ def run_judge(run: Run, seed: int, numbers: tuple[int, int], options: list[str])
     words = [str(PROGRAMS / "powercut-judge"), str(run.folder / "record"), str(run.folder / "disk.log"),
              f"--workload-seed={run.seed}", f"--fill={int(run.fill)}", f"--amount={run.operations}",
              f"--seed={seed}", f"--first={first}", f"--cuts={end - first}", *options]
-    if run.subject.control:
-        words.append("--control")
+    if run.kind != "volume":
+        words.append(f"--{run.kind}")
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 1):
         raise VMError(done.stderr.strip() or f"powercut-judge ended with status {done.returncode}.")

@@ -162,16 +162,19 @@ page_place place_of(const image_bytes& image, const tiered::superblock& sb, cons
 
 complaint judge_page(const oracle& known, std::uint32_t page, const page_place& place) {
     page_state state{};
+    std::vector<odd_word> odd;
     for (std::uint32_t at = 0; at < page_sectors; at++) {
         const auto* words =
             reinterpret_cast<const std::uint64_t*>(place.bytes() + at * sector_bytes);
         if (!read_sector(std::span<const std::uint64_t, sector_bytes / 8>(words, sector_bytes / 8),
-                         page * page_sectors + at, state[at]))
+                         page * page_sectors + at, state[at], &odd))
             return {.text = fmt::format("sector {} of page {} {} holds what nobody wrote there", at,
                                         page, place.frame ? "in its frame" : "on the disk")};
     }
-    return {.text = place.frame ? known.judge_frame(page, state) : known.judge_home(page, state),
-            .operation = known.settled_by(page)};
+    std::string text = place.frame ? known.judge_frame(page, state) : known.judge_home(page, state);
+    if (text.empty())
+        text = known.judge_stores(page, state, odd);
+    return {.text = std::move(text), .operation = known.settled_by(page)};
 }
 
 } // namespace

@@ -132,6 +132,7 @@ void add_options(CLI::App& app, settings& chosen) {
     app.add_option("--workload-seed", chosen.plan.seed)->required();
     app.add_option("--fill", chosen.plan.fill, "whether it filled the fast tier first")->required();
     app.add_option("--amount", chosen.plan.amount, "operations of the workload")->required();
+    app.add_flag("--memory", chosen.plan.memory, "it used the volume as memory too");
     app.add_flag("--control", chosen.plan.control, "the record is of a control target");
     app.add_option("--seed", chosen.seed, "of the cuts (1)");
     app.add_option("--first", chosen.first, "number of the first cut (0)");

@@ -4,6 +4,7 @@
 #include "oracle.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace campaign {
@@ -29,6 +30,16 @@ std::string complaint(std::uint32_t page, const page_state& found,
 bool changes(const operation& one) {
     return one.what == action::write || one.what == action::write_dsync ||
            one.what == action::discard;
+}
+
+bool stores_words(const operation& one) {
+    return one.what == action::store || one.what == action::store_flush;
+}
+
+/// Where everything that was stored goes home, or the mappings of all pages are taken away.
+bool is_of_all_pages(const operation& one) {
+    return one.what == action::flush || one.what == action::reload || one.what == action::reopen ||
+           one.what == action::grow || one.what == action::format;
 }
 
 /// What an operation leaves in a sector.
@@ -69,8 +80,13 @@ oracle::oracle(std::vector<operation> plan)
       pages_(volume_pages, {std::vector<page_state>(1), std::vector<page_state>(1), 0}) {}
 
 void oracle::begin(std::uint32_t number) {
-    if (changes(plan_.at(number)))
+    const operation& one = plan_.at(number);
+    if (changes(one))
         begin_change(number);
+    const std::uint32_t page = one.first / page_sectors;
+    if (stores_words(one))
+        stores_.add(number, page, pages_[page].current);
+    promised_[number] = promised_by(number);
 }
 
 void oracle::acknowledge(std::uint32_t number) {
@@ -79,6 +95,45 @@ void oracle::acknowledge(std::uint32_t number) {
         end_change(number, one.what != action::write);
     else if (one.what == action::sync || one.what == action::format)
         make_all_durable(number);
+    for (const store_to& store : promised_[number])
+        make_durable(number, store);
+    promised_.erase(number);
+}
+
+/// A flush of lines, or of pages, is of everything that was stored to them before.
+std::vector<store_to> oracle::promised_by(std::uint32_t number) const {
+    const operation& one = plan_[number];
+    std::uint32_t first = one.first / page_sectors;
+    std::uint32_t end = one.end() / page_sectors;
+    std::uint64_t lines = ~std::uint64_t{0};
+    if (one.what == action::store_flush) {
+        lines = 0;
+        for (const unsigned word : stored_words(number))
+            lines |= std::uint64_t{1} << word / 8;
+    } else if (is_of_all_pages(one)) {
+        first = 0;
+        end = volume_pages;
+    } else if (one.what != action::msync) {
+        return {};
+    }
+    std::vector<store_to> promised;
+    for (; first < end; first++)
+        std::ranges::move(stores_.newest(first, lines, pages_[first].current),
+                          std::back_inserter(promised));
+    return promised;
+}
+
+/// With a store, what it was stored over is durable.
+void oracle::make_durable(std::uint32_t number, const store_to& one) {
+    const std::vector<std::uint32_t> over = stores_.make_durable(one);
+    if (over.empty())
+        return;
+    known& here = pages_[one.page];
+    std::erase_if(here.possible, [&](const page_state& state) {
+        return !contains(over, state[one.word * 8 / sector_bytes]);
+    });
+    here.settled_by = number;
+    stores_.prune(one.page, here.possible);
 }
 
 void oracle::begin_change(std::uint32_t number) {
@@ -89,8 +144,11 @@ void oracle::begin_change(std::uint32_t number) {
     }
     flying_.emplace(number, std::move(rivals));
     const operation& one = plan_[number];
-    for (std::uint32_t page = one.first / page_sectors; touches(one, page); page++)
+    for (std::uint32_t page = one.first / page_sectors; touches(one, page); page++) {
+        if (one.what == action::discard)
+            stores_.release(page);
         mix(page);
+    }
 }
 
 /// All that the changes on their way can make of a page, in any order.
@@ -116,6 +174,9 @@ void oracle::end_change(std::uint32_t number, bool durable) {
             continue;
         settle(number, rivals, page, here.possible);
         here.settled_by = number;
+        if (one.what == action::discard)
+            stores_.forget(page);
+        stores_.prune(page, here.possible);
     }
 }
 
@@ -135,11 +196,13 @@ void oracle::settle(std::uint32_t number, const std::vector<std::uint32_t>& riva
 }
 
 void oracle::make_all_durable(std::uint32_t number) {
-    for (known& here : pages_) {
+    for (std::uint32_t page = 0; page < volume_pages; page++) {
+        known& here = pages_[page];
         if (here.possible == here.current)
             continue;
         here.possible = here.current;
         here.settled_by = number;
+        stores_.prune(page, here.possible);
     }
 }
 

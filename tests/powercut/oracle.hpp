@@ -3,14 +3,12 @@
 #pragma once
 
 #include "plan.hpp"
+#include "stores.hpp"
 
 #include <map>
 #include <string>
 
 namespace campaign {
-
-/// The operation that filled each sector of a page; 0: zeroes.
-using page_state = std::array<std::uint32_t, page_sectors>;
 
 class oracle {
 public:
@@ -24,6 +22,11 @@ public:
     std::string judge_frame(std::uint32_t page, const page_state& found) const;
     /// A page that is on the disk: each sector has one of the values it may have.
     std::string judge_home(std::uint32_t page, const page_state& found) const;
+    /// Its words that are not what `found` says, wherever it is: stored through mappings.
+    std::string judge_stores(std::uint32_t page, const page_state& found,
+                             const std::vector<odd_word>& odd) const {
+        return stores_.judge(page, found, odd);
+    }
     /// The operation whose acknowledgement last ruled out a state of the page; 0: none did.
     std::uint32_t settled_by(std::uint32_t page) const { return pages_[page].settled_by; }
 
@@ -43,10 +46,15 @@ private:
     void settle(std::uint32_t number, const std::vector<std::uint32_t>& rivals, std::uint32_t page,
                 std::vector<page_state>& states) const;
     void make_all_durable(std::uint32_t number);
+    std::vector<store_to> promised_by(std::uint32_t number) const;
+    void make_durable(std::uint32_t number, const store_to& one);
 
     std::vector<operation> plan_;
     std::vector<known> pages_;
     in_flight flying_;
+    stores stores_;
+    /// Stores that are durable when an operation that is on its way is acknowledged.
+    std::map<std::uint32_t, std::vector<store_to>> promised_;
 };
 
 } // namespace campaign

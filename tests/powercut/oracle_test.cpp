@@ -157,6 +157,132 @@ TEST(Oracle, ASyncMakesWhatRacedDurableWhicheverCameLast) {
     EXPECT_TRUE(in_frame(known, all(2)));
 }
 
+const operation into_page{action::store, 0, page_sectors};
+const operation flushed_into_page{action::store_flush, 0, page_sectors};
+const operation all_pages_home{action::flush, 0, 0};
+
+/// The words that operation `number` stores, as they are found.
+std::vector<odd_word> of_store(std::uint32_t number) {
+    std::vector<odd_word> odd;
+    for (const unsigned word : stored_words(number))
+        odd.push_back({word, stored_value(number, word)});
+    return odd;
+}
+
+bool words_hold(const oracle& known, const page_state& filled, const std::vector<odd_word>& odd) {
+    return known.judge_frame(0, filled).empty() && known.judge_stores(0, filled, odd).empty();
+}
+
+void do_all(oracle& known, std::uint32_t first, std::uint32_t last) {
+    for (std::uint32_t number = first; number <= last; number++) {
+        known.begin(number);
+        known.acknowledge(number);
+    }
+}
+
+TEST(Stores, OneThatNobodyFlushedMayBeThereOrNotWordByWord) {
+    // The third operation stores several words.
+    oracle known = of({dsync, dsync, into_page});
+    do_all(known, 1, 2);
+    std::vector<odd_word> odd = of_store(3);
+    ASSERT_GT(odd.size(), 1u);
+    EXPECT_FALSE(words_hold(known, all(2), odd)) << "before it was begun";
+    known.begin(3);
+    EXPECT_TRUE(words_hold(known, all(2), odd));
+    known.acknowledge(3);
+    EXPECT_TRUE(words_hold(known, all(2), {}));
+    odd.pop_back();
+    EXPECT_TRUE(words_hold(known, all(2), odd));
+    odd.front().value ^= std::uint64_t{1} << 40;
+    EXPECT_FALSE(words_hold(known, all(2), odd)) << "nobody stored that";
+}
+
+TEST(Stores, OneThatWasFlushedMustBeThereWithWhatItWasStoredOver) {
+    oracle known = of({plain, flushed_into_page});
+    known.begin(1);
+    known.acknowledge(1);
+    known.begin(2);
+    EXPECT_TRUE(words_hold(known, all(0), {}));
+    EXPECT_TRUE(words_hold(known, all(1), {}));
+    EXPECT_FALSE(words_hold(known, all(0), of_store(2))) << "over what was there before";
+    known.acknowledge(2);
+    EXPECT_TRUE(words_hold(known, all(1), of_store(2)));
+    EXPECT_FALSE(words_hold(known, all(1), {}));
+    EXPECT_FALSE(words_hold(known, all(0), {}));
+    EXPECT_EQ(known.settled_by(0), 2u);
+}
+
+TEST(Stores, AnMsyncIsOfItsPages) {
+    oracle known = of(
+        {into_page, {action::msync, page_sectors, page_sectors}, {action::msync, 0, page_sectors}});
+    do_all(known, 1, 2);
+    EXPECT_TRUE(words_hold(known, all(0), {}));
+    known.begin(3);
+    EXPECT_TRUE(words_hold(known, all(0), {}));
+    known.acknowledge(3);
+    EXPECT_FALSE(words_hold(known, all(0), {}));
+    EXPECT_TRUE(words_hold(known, all(0), of_store(1)));
+}
+
+TEST(Stores, AFlushIsOfWhatWasStoredBeforeItBegan) {
+    oracle known = of({into_page, all_pages_home, into_page});
+    do_all(known, 1, 1);
+    known.begin(2);
+    do_all(known, 3, 3);
+    known.acknowledge(2);
+    EXPECT_FALSE(words_hold(known, all(0), {}));
+    EXPECT_TRUE(words_hold(known, all(0), of_store(1)));
+}
+
+TEST(Stores, ABlockWriteComesOverThem) {
+    oracle known = of({flushed_into_page, plain, {action::sync, 0, 0}});
+    do_all(known, 1, 2);
+    EXPECT_TRUE(words_hold(known, all(2), {}));
+    EXPECT_FALSE(words_hold(known, all(2), of_store(1)));
+    EXPECT_TRUE(words_hold(known, all(0), of_store(1))) << "nobody synced it";
+    EXPECT_FALSE(words_hold(known, all(0), {})) << "the store was durable";
+    do_all(known, 3, 3);
+    EXPECT_FALSE(words_hold(known, all(0), of_store(1)));
+}
+
+TEST(Stores, DoNotComeBackAfterADiscard) {
+    oracle known = of({flushed_into_page, {action::discard, 0, page_sectors}, into_page});
+    do_all(known, 1, 1);
+    known.begin(2);
+    EXPECT_TRUE(words_hold(known, all(0), of_store(1)));
+    EXPECT_TRUE(words_hold(known, all(0), {}));
+    known.acknowledge(2);
+    EXPECT_FALSE(words_hold(known, all(0), of_store(1)));
+    do_all(known, 3, 3);
+    EXPECT_TRUE(words_hold(known, all(0), of_store(3)));
+}
+
+TEST(Stores, NeverChangeWhatSaysWhoFilledASector) {
+    for (std::uint32_t number = 1; number < 2000; number++)
+        for (const unsigned word : stored_words(number)) {
+            EXPECT_LT(word, page_bytes / 8);
+            EXPECT_NE(word % (sector_bytes / 8), 0u);
+            EXPECT_EQ(stored_by(stored_value(number, word), word), number);
+            EXPECT_EQ(stored_by(stored_value(number, word), word + 1), 0u);
+        }
+}
+
+TEST(Plan, WithMemoryHasStoresOfEveryKindAndOneReloadBesideThem) {
+    for (std::uint64_t seed = 1; seed < 20; seed++) {
+        const auto plan = make_plan({.seed = seed, .amount = 300, .memory = true});
+        std::array<unsigned, 16> met{};
+        unsigned beside_reload = 0;
+        for (std::size_t at = 1; at < plan.size(); at++) {
+            met.at(static_cast<std::size_t>(plan[at].what))++;
+            beside_reload += plan[at].joined && plan[at - 1].what == action::reload;
+            EXPECT_LE(plan[at].end(), volume_pages * page_sectors);
+        }
+        for (const action what : {action::store, action::store_flush, action::msync, action::grow})
+            EXPECT_GT(met.at(static_cast<std::size_t>(what)), 0u) << seed;
+        EXPECT_EQ(beside_reload, 1u) << seed;
+    }
+}
+
 TEST(Plan, IsTheSameForTheSameSeed) {
     const auto first = make_plan({5, 400, true});
     const auto second = make_plan({5, 400, true});
@@ -237,6 +363,21 @@ TEST(Sector, TellsWhoWroteIt) {
         EXPECT_FALSE(read_sector(words, 3, number)) << "a lost word";
         word = kept;
     }
+}
+
+TEST(Sector, TellsWhichOfItsWordsAreOdd) {
+    std::array<std::uint64_t, sector_bytes / 8> words{};
+    std::uint32_t number = 9;
+    std::vector<odd_word> odd;
+    words[5] = 1;
+    EXPECT_FALSE(read_sector(words, 11, number));
+    EXPECT_TRUE(read_sector(words, 11, number, &odd));
+    EXPECT_EQ(number, 0u);
+    ASSERT_EQ(odd.size(), 1u);
+    EXPECT_EQ(odd[0].word, 3 * words.size() + 5) << "counts from the page's beginning";
+    EXPECT_EQ(odd[0].value, 1u);
+    words[0] = 1;
+    EXPECT_FALSE(read_sector(words, 11, number, &odd)) << "nobody filled it";
 }
 
 } // namespace

@@ -20,6 +20,12 @@ constexpr std::uint32_t fill_operations = 3712 * page_sectors / fill_sectors;
 
 constexpr std::uint32_t grows = 3;
 
+/// What is stored to most: every so many of the hot pages.
+constexpr std::uint32_t memory_stride = 8;
+/// Stores beside one flush or reload, unless that ends before them.
+constexpr std::uint32_t stores_beside = 32;
+constexpr std::uint64_t store_mark = 0x5afe;
+
 class planner {
 public:
     explicit planner(const plan_options& options)
@@ -30,7 +36,9 @@ public:
         if (options_.fill)
             fill();
         while (next() <= options_.amount)
-            if (options_.control || !add_rare())
+            if (options_.memory && (reload_beside() || random_.below(10) < 4))
+                add_memory();
+            else if (options_.control || !add_rare())
                 add(options_.control ? control_operation() : random_operation());
         plan_.resize(options_.amount + 1);
         return std::move(plan_);
@@ -139,9 +147,79 @@ private:
         return {choice < 997 ? action::reload : action::reopen, 0, 0};
     }
 
+    /// The table is loaded again once while there are stores, whatever else is drawn. True when it
+    /// was its turn.
+    bool reload_beside() {
+        if (reloaded_ || next() < options_.amount / 3)
+            return false;
+        reloaded_ = true;
+        beside(action::reload);
+        return true;
+    }
+
+    std::uint32_t memory_page() {
+        const std::uint64_t choice = random_.below(10);
+        if (choice < 6)
+            return below(hot_pages / memory_stride) * memory_stride;
+        return below(choice < 8 ? hot_pages : pages_);
+    }
+
+    static operation in_page(action what, std::uint32_t page) {
+        return {what, page * page_sectors, page_sectors};
+    }
+
+    void add_memory() {
+        const std::uint64_t choice = random_.below(100);
+        const std::uint32_t page = memory_page();
+        if (choice < 38)
+            return plan_.push_back(in_page(action::store_flush, page));
+        if (choice < 60)
+            return plan_.push_back(in_page(action::store, page));
+        if (choice < 70)
+            return plan_.push_back(
+                {action::msync, page * page_sectors,
+                 std::min(page_sectors << 3 * below(3), (pages_ - page) * page_sectors)});
+        if (choice < 92)
+            return write_over(page);
+        if (choice < 96)
+            return plan_.push_back({action::rest, 0, 0});
+        beside(action::flush);
+    }
+
+    /// The block device, in a page that is stored to just before and after.
+    void write_over(std::uint32_t page) {
+        plan_.push_back(in_page(random_.below(2) ? action::store : action::store_flush, page));
+        const std::uint64_t choice = random_.below(8);
+        operation one = in_page(choice < 3   ? action::write
+                                : choice < 6 ? action::write_dsync
+                                : choice < 7 ? action::discard
+                                             : action::read,
+                                page);
+        if (one.what != action::discard && random_.below(2))
+            one = {one.what, one.first + below(page_sectors), 1};
+        plan_.push_back(one);
+        plan_.push_back(in_page(random_.below(2) ? action::store : action::store_flush, page));
+    }
+
+    /// Stores to a few pages that are dirty already, while `what` makes all pages clean or unmaps
+    /// them.
+    void beside(action what) {
+        const std::array<std::uint32_t, 3> pages{memory_page(), memory_page(), memory_page()};
+        for (const std::uint32_t page : pages)
+            plan_.push_back(in_page(action::store, page));
+        plan_.push_back({what, 0, 0});
+        for (std::uint32_t at = 0; at < stores_beside; at++) {
+            operation one = in_page(random_.below(2) ? action::store : action::store_flush,
+                                    pages[random_.below(pages.size())]);
+            one.joined = true;
+            plan_.push_back(one);
+        }
+    }
+
     const plan_options& options_;
     dice random_;
     std::uint32_t pages_; ///< of the volume by now
+    bool reloaded_ = false;
     std::size_t rare_ = 0;
     std::vector<operation> plan_ = std::vector<operation>(1);
 };
@@ -156,6 +234,29 @@ std::vector<operation> make_plan(const plan_options& options) {
     return planner(options).run();
 }
 
+std::vector<unsigned> stored_words(std::uint32_t number) {
+    constexpr unsigned sector_words = sector_bytes / 8;
+    constexpr std::uint64_t first_words = 11; // of a sector: lines are met again
+    dice random(number, store_mark);
+    std::vector<unsigned> words;
+    for (std::uint64_t count = 1 + random.below(4); words.size() < count;) {
+        const auto word = static_cast<unsigned>(random.below(page_sectors) * sector_words + 1 +
+                                                random.below(first_words));
+        if (std::ranges::find(words, word) == words.end())
+            words.push_back(word);
+    }
+    return words;
+}
+
+std::uint64_t stored_value(std::uint32_t number, unsigned word) {
+    return store_mark << 48 | std::uint64_t{number} << 16 | word;
+}
+
+std::uint32_t stored_by(std::uint64_t value, unsigned word) {
+    const auto number = static_cast<std::uint32_t>(value >> 16);
+    return value == stored_value(number, word) ? number : 0;
+}
+
 void fill_sector(std::uint32_t number, std::uint32_t sector,
                  std::span<std::uint64_t, sector_bytes / 8> words) {
     words[0] = std::uint64_t{number} << 32 | sector;
@@ -164,16 +265,23 @@ void fill_sector(std::uint32_t number, std::uint32_t sector,
 }
 
 bool read_sector(std::span<const std::uint64_t, sector_bytes / 8> words, std::uint32_t sector,
-                 std::uint32_t& number) {
-    number = 0;
-    if (std::ranges::all_of(words, [](std::uint64_t word) { return word == 0; }))
-        return true;
-    std::array<std::uint64_t, sector_bytes / 8> expected{};
+                 std::uint32_t& number, std::vector<odd_word>* odd) {
     number = static_cast<std::uint32_t>(words[0] >> 32);
-    if (number == 0)
+    std::array<std::uint64_t, sector_bytes / 8> expected{};
+    if (number != 0)
+        fill_sector(number, sector, expected);
+    // A store never changes the first one.
+    if (words[0] != expected[0])
         return false;
-    fill_sector(number, sector, expected);
-    return std::ranges::equal(words, expected);
+    for (std::size_t at = 1; at < words.size(); at++) {
+        if (words[at] == expected[at])
+            continue;
+        if (!odd)
+            return false;
+        odd->push_back(
+            {static_cast<unsigned>(sector % page_sectors * words.size() + at), words[at]});
+    }
+    return true;
 }
 
 } // namespace campaign

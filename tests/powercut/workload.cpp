@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The campaign's workload, in the guest: makes a volume, does what the plan says, and marks each
 // operation's begin and acknowledgement in the record. Arguments: SEED, FILL (0 or 1), AMOUNT,
-// and volume or control. TIERCTL_FORMAT in the environment: what formats instead of tierctl.
+// and volume, memory or control. TIERCTL_FORMAT in the environment: what formats instead of
+// tierctl.
 #include "mark.h"
 #include "plan.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <immintrin.h>
 #include <linux/fs.h>
+#include <linux/mman.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -24,11 +28,14 @@ namespace {
 using namespace campaign;
 
 constexpr const char* device = "/dev/mapper/v0";
+constexpr const char* memory_device = "/dev/tiered/v0";
 /// The volume's disk, which grows: a mapped device over the real one.
 constexpr const char* home = "/dev/mapper/home";
 constexpr std::size_t buffer_bytes = 1 << 20;
 constexpr std::size_t burst_bytes = burst_sectors_max * sector_bytes;
 constexpr useconds_t rest_us = 120'000;
+/// Between stores beside a flush, so that they last as long as that does.
+constexpr useconds_t pause_us = 4'000;
 
 [[noreturn]] void die(const char* what) {
     std::fprintf(stderr, "workload: %s: %s\n", what, std::strerror(errno));
@@ -54,16 +61,90 @@ std::string open_command() {
     return std::string("tierctl open v0 --capacity ") + home + " >/dev/null";
 }
 
-/// Has the record tell who ends requests.
+/// Has the record tell who ends requests, and each msync that the driver is asked for.
 void watch_ends() {
     std::FILE* symbols = std::fopen("/proc/kallsyms", "r");
     std::uint64_t address = 0;
     char name[128];
-    while (symbols && std::fscanf(symbols, "%" SCNx64 " %*c %127s%*[^\n]", &address, name) == 2)
-        if (std::strcmp(name, "bio_endio") == 0)
-            return std::fclose(symbols), powercut_watch(address);
-    die("/proc/kallsyms without bio_endio");
+    bool ends = false;
+    while (symbols && std::fscanf(symbols, "%" SCNx64 " %*c %127s%*[^\n]", &address, name) == 2) {
+        const bool end = std::strcmp(name, "bio_endio") == 0;
+        ends = ends || end;
+        if (end || std::strcmp(name, "memory_fsync") == 0)
+            powercut_watch(address);
+    }
+    if (!ends)
+        die("/proc/kallsyms without bio_endio");
+    std::fclose(symbols);
 }
+
+// Each in a function of its own, so that the plugin knows the address.
+[[gnu::noipa, gnu::target("clwb")]] void write_line_back(void* line) {
+    _mm_clwb(line);
+}
+[[gnu::noipa, gnu::target("clflushopt")]] void flush_line_at_ease(void* line) {
+    _mm_clflushopt(line);
+}
+[[gnu::noipa]] void flush_line(void* line) {
+    _mm_clflush(line);
+}
+
+/// The volume as memory.
+class memory {
+public:
+    void store(std::uint32_t number, const operation& one) {
+        for (const unsigned word : stored_words(number))
+            *word_of(one, word) = stored_value(number, word);
+    }
+
+    void store_flush(std::uint32_t number, const operation& one) {
+        store(number, one);
+        constexpr void (*ways[])(void*){write_line_back, flush_line_at_ease, flush_line};
+        for (const unsigned word : stored_words(number)) {
+            auto* line = const_cast<std::uint64_t*>(word_of(one, word));
+            ways[number % std::size(ways)](line);
+            // A processor's flush of a page that was just unmapped is a fault, which brings it
+            // back; the emulator's does nothing. The load is a fault in either.
+            static_cast<void>(*word_of(one, word));
+        }
+        _mm_sfence();
+    }
+
+    void msync(const operation& one) {
+        if (::msync(const_cast<std::uint64_t*>(word_of(one, 0)),
+                    std::size_t{one.count} * sector_bytes, MS_SYNC) != 0)
+            die("msync");
+    }
+
+    void close() {
+        if (mapped_ && munmap(mapped_, bytes) != 0)
+            die("munmap");
+        mapped_ = nullptr;
+    }
+
+private:
+    static constexpr std::size_t bytes = std::size_t{volume_pages} * page_bytes;
+
+    volatile std::uint64_t* word_of(const operation& one, unsigned word) {
+        if (!mapped_)
+            map();
+        return static_cast<std::uint64_t*>(mapped_) + std::size_t{one.first} * (sector_bytes / 8) +
+               word;
+    }
+
+    void map() {
+        const int fd = open(memory_device, O_RDWR);
+        if (fd < 0)
+            die(memory_device);
+        mapped_ =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+        if (mapped_ == MAP_FAILED)
+            die("mmap");
+        ::close(fd);
+    }
+
+    void* mapped_ = nullptr;
+};
 
 class volume {
 public:
@@ -98,6 +179,27 @@ public:
             other.join();
     }
 
+    /// Stores, one after the other, for as long as the operation before them takes.
+    void run_beside(const std::vector<operation>& plan, std::uint32_t first, std::uint32_t end) {
+        std::atomic<bool> over = false;
+        std::thread other([&] {
+            run_marked(first, plan[first]);
+            over = true;
+        });
+        for (std::uint32_t number = first + 1; number < end && !over; number++) {
+            run_marked(number, plan[number]);
+            usleep(pause_us);
+        }
+        other.join();
+    }
+
+    void run_marked(std::uint32_t number, const operation& one) {
+        powercut_mark(mark_begin, number);
+        run(number, one);
+        powercut_mark(mark_ack, number);
+    }
+
+private:
     void run(std::uint32_t number, const operation& one) {
         switch (one.what) {
         case action::write:
@@ -121,12 +223,17 @@ public:
             return grow(one.count);
         case action::format:
             return format();
+        case action::store:
+            return memory_.store(number, one);
+        case action::store_flush:
+            return memory_.store_flush(number, one);
+        case action::msync:
+            return memory_.msync(one);
         case action::rest:
             usleep(rest_us);
         }
     }
 
-private:
     void write(int fd, std::uint32_t number, const operation& one, std::uint64_t* buffer) {
         for (std::uint32_t at = 0; at < one.count; at++)
             fill_sector(number, one.first + at,
@@ -153,6 +260,7 @@ private:
     }
 
     void reopen(const std::string& between) {
+        memory_.close();
         close(plain_);
         close(dsync_);
         shell("tierctl close v0 >/dev/null");
@@ -177,6 +285,7 @@ private:
         reopen(format_command() + " --adopt --force 2>/dev/null");
     }
 
+    memory memory_;
     std::uint64_t* buffer_ = nullptr;
     int plain_ = -1;
     int dsync_ = -1;
@@ -194,13 +303,12 @@ void run(const std::vector<operation>& plan) {
     target.open_device();
     for (std::uint32_t number = 1, next = 0; number < plan.size(); number = next) {
         next = end_of_burst(plan, number);
-        if (next > number + 1) {
+        if (next == number + 1)
+            target.run_marked(number, plan[number]);
+        else if (plan[number].count > 0)
             target.run_burst(plan, number, next);
-            continue;
-        }
-        powercut_mark(mark_begin, number);
-        target.run(number, plan[number]);
-        powercut_mark(mark_ack, number);
+        else
+            target.run_beside(plan, number, next);
     }
 }
 
@@ -221,13 +329,14 @@ void make_control() {
 
 int main(int argc, char** argv) {
     if (argc != 5) {
-        std::fprintf(stderr, "workload: give SEED, FILL, AMOUNT, and volume or control\n");
+        std::fprintf(stderr, "workload: give SEED, FILL, AMOUNT, and volume, memory or control\n");
         return 2;
     }
     const bool control = std::strcmp(argv[4], "control") == 0;
+    const bool memory = std::strcmp(argv[4], "memory") == 0;
     const auto amount = static_cast<std::uint32_t>(std::strtoul(argv[3], nullptr, 0));
     const auto plan =
-        make_plan({std::strtoull(argv[1], nullptr, 0), amount, argv[2][0] == '1', control});
+        make_plan({std::strtoull(argv[1], nullptr, 0), amount, argv[2][0] == '1', control, memory});
     watch_ends();
     powercut_arm();
     control ? make_control() : make_volume();

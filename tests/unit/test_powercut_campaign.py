@@ -79,7 +79,7 @@ def test_where_no_word_decides_the_store_that_says_so_is_told_and_who_acknowledg
     told = describe(disk, symbols)
     assert told.lines[2:] == [
         "says so: the word at byte 0x40, last stored at driver.c:2 (first)",
-        "acknowledged: operation 5, whose last request the driver ended at driver.c:2 (first), in "
+        "acknowledged: operation 5, which the driver ended or answered at driver.c:2 (first), in "
         "memcpy_slowly+0x10"]
     assert told.named
     assert not describe(failure("the disk", 0) | {"ended": [kernel]}, symbols).named
