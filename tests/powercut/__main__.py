@@ -121,7 +121,8 @@ def _faulty_jobs(options: argparse.Namespace, chosen: Choice) -> Iterator[Job]:
 
 
 def _mutant_job(kernel: str, mutant: mutants.Mutant, seed: int, chosen: Choice) -> Job:
-    runs = [Run(kernel, MUTANT_PROCESSORS, seed, operations, False, FaultyDriver(mutant))
+    memory = mutant in mutants.MEMORY_MUTANTS
+    runs = [Run(kernel, MUTANT_PROCESSORS, seed, operations, False, FaultyDriver(mutant), memory)
             for operations in MUTANT_OPERATIONS]
     return lambda: [_until_caught(runs, chosen, f"mutant {mutant.name}")]
 

@@ -28,15 +28,21 @@ PUBLISH = (
 )
 CLEAR = "\tstore_word(words, frame, free);\n\tflush_word(words, frame);\n"
 REPLACE = (
-    "\tlockdep_assert_held(&stripe->lock);\n"
     "\ttiered_claim_publish(&frames->words, &stripe->clear, frame, claim);\n"
     "\tWRITE_ONCE(frames->referenced[frame], 1);\n"
 )
 FLUSH_HOME = "\tflushed = !tiered_homes_flush_now(&volume->homes);\n"
 GROW = "\tr = write_other(volume);\n\tif (!r)\n\t\tr = write_other(volume);\n"
+MARK_DIRTY = (
+    "\tclaim.state = TIERED_CLAIM_DIRTY;\n"
+    "\tstore_word(words, frame, claim);\n"
+    "\tflush_word(words, frame);\n"
+    "\t/* Whoever stores to the frame next may make that durable at once; no crash may find it under a clean claim. */\n"
+    "\ttiered_pm_fence();\n"
+)
 WITHDRAW_CLEAN = "\twithdraw_range(&volume->frames, range, WITHDRAW_CLEAN);\n"
 
-MUTANTS = (
+BLOCK_MUTANTS = (
     Mutant("publish-without-first-fence", "core/protocol.c", PUBLISH,
            PUBLISH.replace("\ttiered_pm_fence();\n\n", "\n", 1)),
     Mutant("publish-without-flush", "core/protocol.c", PUBLISH,
@@ -99,6 +105,35 @@ MUTANTS = (
     Mutant("superblock-through-the-cache", "media.c",
            "\tmemcpy_flushcache(slot_address", "\tmemcpy(slot_address"),
 )
+
+# These show where the volume is used as memory.
+MEMORY_MUTANTS = (
+    # A dirty claim that comes later within the fault would not show: its program goes on behind the fault.
+    Mutant("entry-for-a-load-takes-stores", "mappings.c",
+           "store ? vm_get_page_prot(vma->vm_flags) : vma->vm_page_prot",
+           "vm_get_page_prot(vma->vm_flags)"),
+    Mutant("stores-under-a-clean-claim", "frames.c",
+           "\ttiered_claim_mark_dirty(&frames->words, frame, claim);\n", ""),
+    Mutant("dirty-claim-without-its-fence", "core/protocol.c",
+           MARK_DIRTY, MARK_DIRTY.replace("\ttiered_pm_fence();\n", "")),
+    Mutant("lines-stay-in-the-cache", "mappings.c",
+           "\tif (tiered_frame_word(frames, frame) & TIERED_FRAME_STORED)\n\t\tflush_frame(frames, frame);\n",
+           "\tif (false)\n\t\tflush_frame(frames, frame);\n"),
+    Mutant("lines-are-flushed-without-a-fence", "mappings.c",
+           "TIERED_FRAME_BYTES);\n\ttiered_pm_fence();\n\tpreempt_enable();\n",
+           "TIERED_FRAME_BYTES);\n\tpreempt_enable();\n"),
+    Mutant("restored-is-ignored", "writeback.c",
+           "\t} else if (!entry->written || word & TIERED_FRAME_RESTORED) {\n", "\t} else if (!entry->written) {\n"),
+    Mutant("msync-writes-nothing-back", "mappings.c",
+           "\tif (!(tiered_mappings_marks(volume, page) & TIERED_FRAME_STORED))\n\t\treturn;\n", "\treturn;\n"),
+    Mutant("suspend-leaves-lines-in-the-cache", "mappings.c", "\t\tunmark_all(volume);\n",
+           "\t\tif (false)\n\t\t\tunmark_all(volume);\n"),
+    Mutant("touched-page-of-an-unflushed-home-is-clean", "mappings.c",
+           "\t\t\t     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN : TIERED_CLAIM_DIRTY);\n",
+           "\t\t\t     TIERED_CLAIM_CLEAN);\n"),
+)
+
+MUTANTS = BLOCK_MUTANTS + MEMORY_MUTANTS
 
 
 def mutate(text: str, mutant: Mutant) -> str:

@@ -93,6 +93,10 @@ void watch_ends() {
 class memory {
 public:
     void store(std::uint32_t number, const operation& one) {
+        // A page that was loaded from is mapped already, and its neighbours with it, but not for
+        // stores.
+        if (number % 2)
+            static_cast<void>(*word_of(one, 0));
         for (const unsigned word : stored_words(number))
             *word_of(one, word) = stored_value(number, word);
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The power-loss campaign, in small: the driver holds, and a driver that forgets a fence is caught; so is a
-target that has nothing to do with the driver, and it holds without its fault."""
+"""The power-loss campaign, in small: the driver holds, and a driver that forgets a fence is caught, or one that
+forgets what is in the caches; so is a target that has nothing to do with the driver, and it holds without
+its fault."""
 from __future__ import annotations
 
 import re
@@ -11,7 +12,7 @@ import pytest
 
 from tests.harness.settings import CHECKOUT, Settings
 from tests.powercut import boots, campaign, mutants
-from tests.powercut.account import describe
+from tests.powercut.account import Account, describe
 from tests.powercut.campaign import Choice, Run
 from tests.powercut.subjects import Control, FaultyDriver
 
@@ -34,7 +35,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.limit(200)
 def test_the_driver_holds(settings: Settings) -> None:
-    run = Run(settings.kernel, 2, settings.seed, OPERATIONS, fill=False)
+    run = Run(settings.kernel, 2, settings.seed, OPERATIONS, fill=False, memory=True)
     symbols = campaign.record(run)
     verdict = campaign.judge(run, settings.seed, settings.amount(500, 20000))
     found = [describe(failure, symbols) for failure in verdict.failures]
@@ -57,14 +58,26 @@ def _a_machine_reads_the_same(run: Run) -> None:
     assert "was read with other contents" in boots.compare(run, cut, contents)
 
 
-def test_a_driver_that_forgets_a_fence_is_caught(settings: Settings) -> None:
-    mutant = next(one for one in mutants.MUTANTS if one.name == "publish-without-first-fence")
-    run = Run(settings.kernel, 1, settings.seed, OPERATIONS, False, FaultyDriver(mutant))
+def _account_of(settings: Settings, name: str) -> Account:
+    """What is told of the first image of a faulty driver that fails."""
+    mutant = next(one for one in mutants.MUTANTS if one.name == name)
+    run = Run(settings.kernel, 1, settings.seed, OPERATIONS, False, FaultyDriver(mutant),
+              mutant in mutants.MEMORY_MUTANTS)
     symbols = campaign.record(run)
     verdict = campaign.judge(run, settings.seed, 500, stop=True)
     assert verdict.failed == 1
-    account = describe(verdict.failures[0], symbols)
+    return describe(verdict.failures[0], symbols)
+
+
+def test_a_driver_that_forgets_a_fence_is_caught(settings: Settings) -> None:
+    account = _account_of(settings, "publish-without-first-fence")
     assert WRONG.search(account.lines[0]) and re.search(r"(io|fill)\.c:", account.lines[1]), account
+
+
+def test_a_driver_that_leaves_stores_in_the_cache_is_caught(settings: Settings) -> None:
+    account = _account_of(settings, "lines-stay-in-the-cache")
+    assert "has nothing of operation" in account.lines[0] or "is clean in frame" in account.lines[0], account
+    assert account.named, account
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["good", "forgetful"])
