@@ -37,7 +37,8 @@ MARK_DIRTY = (
     "\tclaim.state = TIERED_CLAIM_DIRTY;\n"
     "\tstore_word(words, frame, claim);\n"
     "\tflush_word(words, frame);\n"
-    "\t/* Whoever stores to the frame next may make that durable at once; no crash may find it under a clean claim. */\n"
+    "\t/* Whoever stores to the frame next may make that durable at once; no crash may find it under a clean "
+    "claim. */\n"
     "\ttiered_pm_fence();\n"
 )
 WITHDRAW_CLEAN = "\twithdraw_range(&volume->frames, range, WITHDRAW_CLEAN);\n"
@@ -117,15 +118,18 @@ MEMORY_MUTANTS = (
     Mutant("dirty-claim-without-its-fence", "core/protocol.c",
            MARK_DIRTY, MARK_DIRTY.replace("\ttiered_pm_fence();\n", "")),
     Mutant("lines-stay-in-the-cache", "mappings.c",
-           "\tif (tiered_frame_word(frames, frame) & TIERED_FRAME_STORED)\n\t\tflush_frame(frames, frame);\n",
+           "\tif (tiered_frame_word(frames, frame) & TIERED_FRAME_STORED)\n"
+           "\t\tflush_frame(frames, frame);\n",
            "\tif (false)\n\t\tflush_frame(frames, frame);\n"),
     Mutant("lines-are-flushed-without-a-fence", "mappings.c",
            "TIERED_FRAME_BYTES);\n\ttiered_pm_fence();\n\tpreempt_enable();\n",
            "TIERED_FRAME_BYTES);\n\tpreempt_enable();\n"),
     Mutant("restored-is-ignored", "writeback.c",
-           "\t} else if (!entry->written || word & TIERED_FRAME_RESTORED) {\n", "\t} else if (!entry->written) {\n"),
+           "\t} else if (!entry->written || word & TIERED_FRAME_RESTORED) {\n",
+           "\t} else if (!entry->written) {\n"),
     Mutant("msync-writes-nothing-back", "mappings.c",
-           "\tif (!(tiered_mappings_marks(volume, page) & TIERED_FRAME_STORED))\n\t\treturn;\n", "\treturn;\n"),
+           "\tif (!(tiered_mappings_marks(volume, page) & TIERED_FRAME_STORED))\n\t\treturn;\n",
+           "\treturn;\n"),
     Mutant("suspend-leaves-lines-in-the-cache", "mappings.c", "\t\tunmark_all(volume);\n",
            "\t\tif (false)\n\t\t\tunmark_all(volume);\n"),
     Mutant("touched-page-of-an-unflushed-home-is-clean", "mappings.c",

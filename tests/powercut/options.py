@@ -58,4 +58,5 @@ def chosen_mutants(text: str | None) -> tuple[mutants.Mutant, ...]:
 def clean_runs(options: argparse.Namespace) -> list[Run]:
     """The runs of the driver as it is."""
     seeds = [options.seed] if options.seed is not None else list(range(1, options.seeds + 1))
-    return [Run(options.kernel, processors, seed, OPERATIONS, memory=True) for seed in seeds for processors in (1, 2)]
+    return [Run(options.kernel, processors, seed, OPERATIONS, memory=True)
+            for seed in seeds for processors in (1, 2)]

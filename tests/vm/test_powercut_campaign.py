@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The power-loss campaign, in small: the driver holds, and a driver that forgets a fence is caught, or one that
-forgets what is in the caches; so is a target that has nothing to do with the driver, and it holds without
-its fault."""
+"""The power-loss campaign, in small: the driver holds, and a driver that forgets a fence is caught, or one
+that forgets what is in the caches; so is a target that has nothing to do with the driver, and it holds
+without its fault."""
 from __future__ import annotations
 
 import re
