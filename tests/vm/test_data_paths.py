@@ -271,6 +271,7 @@ def test_tail_of_an_odd_disk(vm: VM, odd_sectors: int) -> None:
 
 @pytest.mark.vm(nvdimm="16M", disks="96M,iops=300")
 @pytest.mark.limit(90)
+@pytest.mark.not_on_debug("it writes no faster than the slow disk takes it")
 def test_full_of_dirty_on_a_slow_disk(vm: VM) -> None:
     """Writes faster than the disk takes them get slower when the fast tier is full; they never stop."""
     v = volume.make(vm)
@@ -297,6 +298,7 @@ def test_full_of_dirty_on_a_slow_disk(vm: VM) -> None:
 
 
 @pytest.mark.vm(nvdimm="16M", disks="96M,iops=300,bps=2M")
+@pytest.mark.not_on_debug("it writes no faster than the slow disk takes it")
 def test_overwrites_share_few_frames(vm: VM) -> None:
     """More writers than free frames: who waits for one and finds it taken by others waits again."""
     v = volume.make(vm)

@@ -59,6 +59,7 @@ def _asynchronous_memory(settings: Settings) -> Spec:
 
 
 @pytest.mark.usefixtures("alone")
+@pytest.mark.not_on_debug("virtio_pmem is not built for it")
 def test_memory_that_needs_the_host_to_flush_is_refused(settings: Settings) -> None:
     with VM(_asynchronous_memory(settings)) as vm:
         pool.prepare(vm)
