@@ -31,9 +31,18 @@ struct Options {
     bool fine = false;
 };
 
+const MutantName* find_mutant(const std::string& name) {
+    const auto found = std::ranges::find(mutants(), name, &MutantName::name);
+
+    return found == mutants().end() ? nullptr : &*found;
+}
+
 std::vector<Scenario> chosen_scenarios(const Options& options) {
     std::vector<Scenario> scenarios = options.deep ? deep_scenarios() : short_scenarios();
+    const MutantName* mutant = find_mutant(options.mutant);
 
+    if (mutant && mutant->only_in_memory)
+        std::erase_if(scenarios, [](const Scenario& s) { return !s.bounds.memory; });
     if (!options.scenario.empty())
         std::erase_if(scenarios, [&](const Scenario& s) { return s.name != options.scenario; });
     for (Scenario& scenario : scenarios) {
@@ -111,12 +120,11 @@ int run(const Options& options) {
 }
 
 bool choose_mutant_by_name(const std::string& name) {
-    const auto found = std::ranges::find(mutants(), name, &MutantName::name);
+    const MutantName* found = find_mutant(name);
 
-    if (found == mutants().end())
-        return false;
-    choose_mutant(found->mutant);
-    return true;
+    if (found)
+        choose_mutant(found->mutant);
+    return found;
 }
 
 } // namespace

@@ -72,6 +72,7 @@ struct MutantName {
     Mutant mutant;
     std::string_view name;
     std::string_view what;
+    bool only_in_memory = false; // it is in operations of volumes that are used as memory
 };
 
 std::span<const MutantName> mutants();
