@@ -2,9 +2,10 @@
 """Runs a command and holds it before one of its calls that change something: moments.py NUMBER COMMAND ARG...
 
 Counted are writes to files and devices, fsync, rename, unlink, and what device-mapper is told or, by verbs
-that wait, asked. Before call NUMBER (from 1 on) the command is stopped for good and `held: CALL` is printed,
-for somebody who cuts the power then; a command that comes to its end, as with the number 0, gives
-`ended: STATUS CALLS`. Follows the process that it starts, by the ptrace of x86-64, and none that this starts.
+that wait for what they told it, asked. Before call NUMBER (from 1 on) the command is stopped for good and
+`held: CALL` is printed, for somebody who cuts the power then; a command that comes to its end, as with the
+number 0, gives `ended: STATUS CALLS`. Follows the process that it starts, by the ptrace of x86-64, and none
+that this starts.
 """
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ CALLS = {
 STANDARD_ERROR = 2
 DM_TYPE = 0xFD
 DM_COMMANDS = {3: "create", 4: "remove", 6: "suspend or resume", 9: "load", 12: "status", 14: "message"}
+ASKED, TOLD = "device-mapper's status", "device-mapper's message"
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.restype = ctypes.c_long
@@ -70,7 +72,7 @@ def changing_call(pid: int) -> str | None:
 
 def follow(pid: int, number: int) -> None:
     """Run it to its end, or to its call `number`."""
-    calls, deliver = 0, 0
+    calls, deliver, waits = 0, 0, False
     while True:
         ptrace(SYSCALL, pid, 0, deliver)
         _, status = os.waitpid(pid, 0)
@@ -80,6 +82,8 @@ def follow(pid: int, number: int) -> None:
             return
         if os.WSTOPSIG(status) == SYSCALL_STOP:
             call = changing_call(pid)
+            waits = waits or call == TOLD
+            call = None if call == ASKED and not waits else call
             calls += call is not None
             if call and calls == number:
                 print(f"held: {call}", flush=True)
