@@ -437,7 +437,7 @@ static bool wait_for_frame(struct tiered_mappings *mappings)
 /*----------------------------------------------------------------*/
 /* Faults */
 
-/* Marks the frame of @page as mapped, and where it is stored to makes it dirty before. Under RCU or a gate. */
+/* Marks the frame of @page as mapped, and where it is stored to makes it dirty before. Its gate is held. */
 static enum obstacle mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame)
 {
 	struct tiered_frames *frames = &volume->frames;
