@@ -7,7 +7,7 @@ import argparse
 from tests.powercut import mutants
 from tests.powercut.campaign import Choice, Run
 
-OPERATIONS = 1000
+OPERATIONS = 1500
 CUTS = 20000
 BOOTS = 4
 

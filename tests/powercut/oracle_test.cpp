@@ -277,7 +277,8 @@ TEST(Plan, WithMemoryHasStoresOfEveryKindAndOneReloadBesideThem) {
             beside_reload += plan[at].joined && plan[at - 1].what == action::reload;
             EXPECT_LE(plan[at].end(), volume_pages * page_sectors);
         }
-        for (const action what : {action::store, action::store_flush, action::msync, action::grow})
+        for (const action what :
+             {action::store, action::store_flush, action::msync, action::load, action::grow})
             EXPECT_GT(met.at(static_cast<std::size_t>(what)), 0u) << seed;
         EXPECT_EQ(beside_reload, 1u) << seed;
     }

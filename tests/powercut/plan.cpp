@@ -171,19 +171,30 @@ private:
     void add_memory() {
         const std::uint64_t choice = random_.below(100);
         const std::uint32_t page = memory_page();
-        if (choice < 38)
+        if (choice < 35)
             return plan_.push_back(in_page(action::store_flush, page));
-        if (choice < 60)
+        if (choice < 53)
             return plan_.push_back(in_page(action::store, page));
-        if (choice < 70)
+        if (choice < 70) {
+            plan_.push_back(in_page(action::store, page));
             return plan_.push_back(
                 {action::msync, page * page_sectors,
                  std::min(page_sectors << 3 * below(3), (pages_ - page) * page_sectors)});
+        }
+        if (choice < 74)
+            return load_unflushed();
         if (choice < 92)
             return write_over(page);
         if (choice < 96)
             return plan_.push_back({action::rest, 0, 0});
         beside(action::flush);
+    }
+
+    /// What bypassed and is not flushed must not become resident as clean by being touched.
+    void load_unflushed() {
+        const std::uint32_t page = below(pages_);
+        plan_.push_back({action::write, page * page_sectors + below(page_sectors), 1});
+        plan_.push_back(in_page(action::load, page));
     }
 
     /// The block device, in a page that is stored to just before and after.

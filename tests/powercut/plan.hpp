@@ -45,6 +45,7 @@ enum class action {
     format,      ///< all goes home, and a new volume is made of what was the old one's
     store,       ///< a few words of a page, through a mapping; nobody flushes them
     store_flush, ///< the same, and the program flushes their lines: durable when acknowledged
+    load,        ///< of one page, through a mapping
     msync,       ///< what was stored to these pages is durable when acknowledged
 };
 

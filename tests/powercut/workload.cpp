@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <immintrin.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <linux/mman.h>
 #include <string>
@@ -89,14 +90,32 @@ void watch_ends() {
     _mm_clflush(line);
 }
 
+/// Has all dirty pages go home from now on, without a program that would take its time to start.
+void begin_flush() {
+    struct {
+        dm_ioctl head{};
+        std::uint64_t sector = 0; // dm_target_msg, which ends in the text
+        char text[sizeof(std::uint64_t)] = "flush";
+    } command;
+    command.head.version[0] = DM_VERSION_MAJOR;
+    command.head.data_size = sizeof(command);
+    command.head.data_start = sizeof(command.head);
+    std::strcpy(command.head.name, "v0");
+    static const int control = open("/dev/mapper/control", O_RDWR);
+    if (control < 0 || ioctl(control, DM_TARGET_MSG, &command) != 0)
+        die("message flush");
+}
+
 /// The volume as memory.
 class memory {
 public:
+    void load(const operation& one) { static_cast<void>(*word_of(one, 0)); }
+
     void store(std::uint32_t number, const operation& one) {
         // A page that was loaded from is mapped already, and its neighbours with it, but not for
         // stores.
         if (number % 2)
-            static_cast<void>(*word_of(one, 0));
+            load(one);
         for (const unsigned word : stored_words(number))
             *word_of(one, word) = stored_value(number, word);
     }
@@ -186,8 +205,12 @@ public:
     /// Stores, one after the other, for as long as the operation before them takes.
     void run_beside(const std::vector<operation>& plan, std::uint32_t first, std::uint32_t end) {
         std::atomic<bool> over = false;
+        powercut_mark(mark_begin, first);
+        if (plan[first].what == action::flush)
+            begin_flush();
         std::thread other([&] {
-            run_marked(first, plan[first]);
+            run(first, plan[first]);
+            powercut_mark(mark_ack, first);
             over = true;
         });
         for (std::uint32_t number = first + 1; number < end && !over; number++) {
@@ -231,6 +254,8 @@ private:
             return memory_.store(number, one);
         case action::store_flush:
             return memory_.store_flush(number, one);
+        case action::load:
+            return memory_.load(one);
         case action::msync:
             return memory_.msync(one);
         case action::rest:

@@ -11,6 +11,7 @@ import pytest
 from qemu import VMError
 from tests.powercut import campaign, mutants, options, report
 from tests.powercut.account import Account, describe
+from tests.powercut.subjects import Control
 from tests.powercut.symbols import Symbols
 
 START = 0xFFFFFFFFC0500000
@@ -86,6 +87,22 @@ def test_where_no_word_decides_the_store_that_says_so_is_told_and_who_acknowledg
     size = failure("the disk", 0) | {"word": {"byte": 64, "store": kernel}, "before": [kernel, driver]}
     told = describe(size, symbols)
     assert told.lines[-1].startswith("before it: the driver last stored, flushed or fenced at driver.c:2")
+
+
+def test_with_a_word_that_a_program_stored_the_driver_is_told_too(symbols: Symbols) -> None:
+    claim = {"byte": 64, "store": {"pc": START, "callers": []}}
+    told = describe(failure("loss", 1) | {"word": claim}, symbols)
+    assert told.lines[1:] == ["lost: the word at byte 0x40, stored at 0x401000",
+                              "says so: the word at byte 0x40, last stored at driver.c:2 (first)"]
+    assert told.named
+    by_driver = failure("loss", 1) | {"word": claim, "words": [claim]}
+    assert len(describe(by_driver, symbols).lines) == 2
+
+
+def test_what_the_workload_is_told_is_what_the_judge_is() -> None:
+    control = campaign.Run("6.1", 1, 1, 10, subject=Control(False), memory=True)
+    assert [run.kind for run in (campaign.Run("6.1", 1, 1, 10), campaign.Run("6.1", 1, 1, 10, memory=True),
+                                 control)] == ["volume", "memory", "control"]
 
 
 def test_a_record_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
