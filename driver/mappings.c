@@ -12,15 +12,9 @@
 
 #include "bad.h"
 #include "compat/compat.h"
-#include "io.h"
+#include "touch.h"
 #include "volume.h"
 
-/* A write of the page's home is on its way, or one ended while we read it: look again after so long. */
-#define BUSY_PAUSE max(HZ / 1000, 1)
-/* After so many attempts at a page no new writes of its stripe's homes may begin, until we had our turn ... */
-#define PATIENCE 3
-/* ... or so many attempts: others wait behind such writes. */
-#define ATTEMPTS 8
 /* A sequential access may jump over what is resident: so many pages. */
 #define SEQUENTIAL_PAGES 32u
 
@@ -56,8 +50,8 @@ static void flush_frame(const struct tiered_frames *frames, u32 frame)
 }
 
 /*
- * Takes the marks of @page's frame away, whose mappings are gone. The lines first: whoever finds a page without the mark
- * takes what was stored to it for durable. The frame does not change meanwhile, for it is marked.
+ * Takes the marks of @page's frame away, whose mappings are gone. The lines first: whoever finds a page without the
+ * mark takes what was stored to it for durable. The frame does not change meanwhile, for it is marked.
  */
 static void unmark(struct tiered_volume *volume, u64 page)
 {
@@ -216,249 +210,30 @@ void tiered_mappings_forget(struct tiered_mappings *mappings)
 }
 
 /*----------------------------------------------------------------*/
-/* Filling */
-
-/* What stands between a fault and its page. */
-enum obstacle {
-	OBSTACLE_NONE,
-	OBSTACLE_MISSING,   /* not resident */
-	OBSTACLE_BUSY,	    /* its home is being written */
-	OBSTACLE_NO_FRAME,
-	OBSTACLE_EXCLUDED,  /* its range is being zeroed */
-	OBSTACLE_JUDGED,    /* its frame cannot be read, and a worker has to see to that */
-	OBSTACLE_SUSPENDED,
-	OBSTACLE_NO_MEMORY, /* for page tables */
-	OBSTACLE_ERROR,	    /* nobody will ever get it */
-};
-
-/* Notes how many of @pages pages from @first on are missing, and how to tell that something happened to them. */
-static enum obstacle look(struct tiered_volume *volume, u64 first, u32 *pages, struct tiered_fill_seen *seen)
-{
-	struct tiered_frames *frames = &volume->frames;
-	bool resident, busy;
-	u32 i;
-
-	for (i = 0; i < *pages; i++) {
-		struct tiered_stripe *stripe = tiered_stripe_of(frames, first + i);
-
-		spin_lock(&stripe->lock);
-		resident = tiered_frames_lookup(frames, first + i) != TIERED_NO_FRAME;
-		busy = atomic_read(&stripe->home_writes);
-		seen->events[i] = atomic_read(&stripe->events);
-		spin_unlock(&stripe->lock);
-		if (resident || busy)
-			break;
-	}
-	if (!i)
-		return resident ? OBSTACLE_NONE : OBSTACLE_BUSY;
-	*pages = i;
-	return OBSTACLE_MISSING;
-}
-
-/*
- * Makes @page resident with what was read of its home. Where the home is not flushed the page becomes dirty, which says
- * nothing about the home.
- */
-static enum obstacle keep(struct tiered_volume *volume, u64 page, u32 seen_events, struct page *from)
-{
-	const struct tiered_choice unasked = { .first = page };
-	struct tiered_frames *frames = &volume->frames;
-	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
-	enum obstacle obstacle = OBSTACLE_NONE;
-	u32 frame;
-
-	spin_lock(&stripe->lock);
-	if (tiered_frames_lookup(frames, page) != TIERED_NO_FRAME)
-		goto out;
-	obstacle = OBSTACLE_BUSY;
-	if (!tiered_fill_holds(volume, stripe, page, seen_events))
-		goto out;
-	obstacle = OBSTACLE_NO_FRAME;
-	frame = tiered_frames_alloc(frames, false);
-	if (frame == TIERED_NO_FRAME)
-		goto out;
-	memcpy_flushcache(tiered_frame_data(frames, frame), page_address(from), TIERED_FRAME_BYTES);
-	if (volume->thrift.policy)
-		tiered_thrift_place(volume, &unasked, frame, page);
-	tiered_frames_insert(frames, stripe, page, frame,
-			     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN : TIERED_CLAIM_DIRTY);
-	/* Not to be evicted again before the fault that brought it comes back for it. */
-	tiered_frame_touch(frames, frame);
-	tiered_count(&volume->stats, TIERED_MEMORY_FILLS, 1);
-	tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
-	tiered_why(volume, page, TIERED_REASON_filled_touch);
-	obstacle = OBSTACLE_NONE;
-out:
-	spin_unlock(&stripe->lock);
-	return obstacle;
-}
-
-/* Pages on their way from their homes. */
-struct reading {
-	u32 pages;
-	struct tiered_fill_seen seen;
-	struct page *page[TIERED_FILL_PAGES];
-	struct bio_vec vecs[TIERED_FILL_PAGES];
-};
-
-static void free_pages_of(struct reading *reading)
-{
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(reading->page) && reading->page[i]; i++)
-		__free_page(reading->page[i]);
-}
-
-/* Returns false when not even one was to be had. A suspend waits for us, so we do not wait for memory. */
-static bool alloc_pages_of(struct reading *reading)
-{
-	u32 i;
-
-	for (i = 0; i < reading->pages; i++) {
-		reading->page[i] = alloc_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
-		if (!reading->page[i])
-			break;
-	}
-	reading->pages = i;
-	return i;
-}
-
-static int read_homes(struct tiered_volume *volume, struct reading *reading, u64 first, u32 pages)
-{
-	struct bio bio;
-	u32 i;
-	int r;
-
-	bio_init(&bio, volume->homes.bdev, reading->vecs, pages, REQ_OP_READ | REQ_SYNC);
-	bio.bi_iter.bi_sector = tiered_home_sector(first);
-	for (i = 0; i < pages; i++)
-		__bio_add_page(&bio, reading->page[i], PAGE_SIZE, 0);
-	r = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return r;
-}
-
-/* Reads the homes of the pages that are missing, and keeps them. The first one matters. */
-static enum obstacle read_and_keep(struct tiered_volume *volume, struct reading *reading, u64 first)
-{
-	enum obstacle obstacle;
-	u32 i;
-	int id;
-
-	if (!alloc_pages_of(reading))
-		return OBSTACLE_BUSY;
-	/* What is read ahead is not to fail what was asked for. */
-	if (read_homes(volume, reading, first, reading->pages)) {
-		reading->pages = 1;
-		if (read_homes(volume, reading, first, 1))
-			return OBSTACLE_ERROR;
-	}
-	tiered_count(&volume->stats, TIERED_READ_MISSES, 1);
-	if (!tiered_fast_enter(&volume->fast, &id))
-		return OBSTACLE_ERROR;
-	obstacle = keep(volume, first, reading->seen.events[0], reading->page[0]);
-	for (i = 1; i < reading->pages && obstacle == OBSTACLE_NONE; i++) {
-		tiered_fill_own_event(&volume->frames, first, reading->pages, i - 1, &reading->seen);
-		if (keep(volume, first + i, reading->seen.events[i], reading->page[i]) != OBSTACLE_NONE)
-			break;
-	}
-	tiered_fast_leave(id);
-	tiered_reclaim_poke(volume);
-	/* Some may have come in dirty. */
-	tiered_writeback_poke(volume);
-	return obstacle;
-}
-
-static enum obstacle fill(struct tiered_volume *volume, u64 first, u32 pages)
-{
-	struct reading reading = { .pages = min_t(u64, pages, tiered_pages(volume) - first) };
-	enum obstacle obstacle;
-
-	/* Before the disk is read for it. */
-	if (tiered_frames_pool_free(&volume->frames) <= volume->frames.reserve)
-		return OBSTACLE_NO_FRAME;
-	if (tiered_zero_excludes(volume, first))
-		return OBSTACLE_EXCLUDED;
-	obstacle = look(volume, first, &reading.pages, &reading.seen);
-	if (obstacle == OBSTACLE_MISSING)
-		obstacle = read_and_keep(volume, &reading, first);
-	free_pages_of(&reading);
-	return obstacle;
-}
-
-static void hold_back_home_writes(struct tiered_volume *volume, u64 page, bool hold)
-{
-	struct tiered_stripe *stripe = tiered_stripe_of(&volume->frames, page);
-
-	spin_lock(&stripe->lock);
-	WRITE_ONCE(stripe->home_wanted, hold);
-	spin_unlock(&stripe->lock);
-	if (!hold)
-		wake_up_all(&volume->frames.freed);
-}
-
-static bool goes_on(const struct tiered_mappings *mappings)
-{
-	return READ_ONCE(mappings->state) == TIERED_MAPPINGS_SERVED && !fatal_signal_pending(current);
-}
-
-/* Makes @page resident, against bypassing writes that are under way. They have won when it says BUSY: it may be called again. */
-static enum obstacle bring(struct tiered_mappings *mappings, u64 page, u32 pages)
-{
-	struct tiered_volume *volume = mappings->volume;
-	enum obstacle obstacle;
-	u32 attempts = 0;
-
-	while ((obstacle = fill(volume, page, pages)) == OBSTACLE_BUSY && ++attempts < ATTEMPTS && goes_on(mappings)) {
-		if (attempts == PATIENCE)
-			hold_back_home_writes(volume, page, true);
-		schedule_timeout_killable(BUSY_PAUSE);
-	}
-	if (attempts >= PATIENCE)
-		hold_back_home_writes(volume, page, false);
-	return obstacle;
-}
-
-/* Waits for a frame. Returns false when that is in vain: an attempt to clean frames that began since cleaned none. */
-static bool wait_for_frame(struct tiered_mappings *mappings)
-{
-	struct tiered_volume *volume = mappings->volume;
-	struct tiered_writeback *writeback = &volume->writeback;
-	struct tiered_frames *frames = &volume->frames;
-	u64 began = READ_ONCE(writeback->attempts);
-
-	tiered_reclaim_poke(volume);
-	wait_event_killable(frames->freed, tiered_frames_pool_free(frames) > frames->reserve ||
-			    READ_ONCE(mappings->state) != TIERED_MAPPINGS_SERVED ||
-			    tiered_fast_gone(&volume->fast) || READ_ONCE(writeback->vain_attempt) > began);
-	return READ_ONCE(writeback->vain_attempt) <= began || tiered_frames_pool_free(frames) > frames->reserve;
-}
-
-/*----------------------------------------------------------------*/
 /* Faults */
 
 /* Marks the frame of @page as mapped, and where it is stored to makes it dirty before. Its gate is held. */
-static enum obstacle mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame)
+static enum tiered_obstacle mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
-	enum obstacle obstacle = OBSTACLE_NONE;
+	enum tiered_obstacle obstacle = TIERED_OBSTACLE_NONE;
 	u64 word;
 
 	spin_lock(&stripe->lock);
 	*frame = tiered_frames_lookup(frames, page);
 	if (page >= tiered_pages(volume)) {
-		obstacle = OBSTACLE_ERROR;
+		obstacle = TIERED_OBSTACLE_ERROR;
 	} else if (tiered_zero_excludes(volume, page)) {
-		obstacle = OBSTACLE_EXCLUDED;
+		obstacle = TIERED_OBSTACLE_EXCLUDED;
 	} else if (*frame == TIERED_NO_FRAME) {
-		obstacle = OBSTACLE_MISSING;
+		obstacle = TIERED_OBSTACLE_MISSING;
 	} else if (tiered_frame_state(tiered_frame_word(frames, *frame)) == TIERED_CLAIM_LOST) {
-		obstacle = OBSTACLE_ERROR;
+		obstacle = TIERED_OBSTACLE_ERROR;
 	} else if (tiered_frame_is_bad(frames, *frame)) {
-		obstacle = OBSTACLE_JUDGED;
+		obstacle = TIERED_OBSTACLE_JUDGED;
 	}
-	if (obstacle != OBSTACLE_NONE)
+	if (obstacle != TIERED_OBSTACLE_NONE)
 		goto out;
 	if (store && tiered_frame_state(tiered_frame_word(frames, *frame)) == TIERED_CLAIM_CLEAN)
 		tiered_frames_dirty(frames, stripe, *frame);
@@ -481,7 +256,7 @@ struct entering {
 	struct tiered_volume *volume;
 	struct vm_fault *vmf;
 	bool store;
-	enum obstacle obstacle; /* of the page that was touched */
+	enum tiered_obstacle obstacle; /* of the page that was touched */
 };
 
 /* Fills one place of the page table, under its lock, if there is nothing. Not with neighbours that are in the way. */
@@ -491,7 +266,7 @@ static int enter_entry(pte_t *pte, unsigned long address, void *data)
 	struct vm_area_struct *vma = entering->vmf->vma;
 	struct tiered_frames *frames = &entering->volume->frames;
 	bool touched = address == (entering->vmf->address & PAGE_MASK), store = touched && entering->store;
-	enum obstacle obstacle;
+	enum tiered_obstacle obstacle;
 	unsigned long pfn;
 	u32 frame;
 
@@ -500,7 +275,7 @@ static int enter_entry(pte_t *pte, unsigned long address, void *data)
 	obstacle = mark(entering->volume, vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT), store, &frame);
 	if (touched)
 		entering->obstacle = obstacle;
-	if (obstacle != OBSTACLE_NONE)
+	if (obstacle != TIERED_OBSTACLE_NONE)
 		return 0;
 	pfn = PHYS_PFN(virt_to_phys(tiered_frame_data(frames, frame)));
 	/* Without write permission unless for a store: vm_page_prot has none, because there is pfn_mkwrite(). */
@@ -535,7 +310,7 @@ static bool alloc_tables(struct vm_fault *vmf, u64 first, u64 end)
 }
 
 /* The gate is held, so that nobody takes mappings away between the marks and the entries. */
-static enum obstacle enter(struct tiered_volume *volume, struct vm_fault *vmf, bool store, u64 first, u64 end)
+static enum tiered_obstacle enter(struct tiered_volume *volume, struct vm_fault *vmf, bool store, u64 first, u64 end)
 {
 	struct entering entering = { .volume = volume, .vmf = vmf, .store = store };
 	struct vm_area_struct *vma = vmf->vma;
@@ -545,20 +320,20 @@ static enum obstacle enter(struct tiered_volume *volume, struct vm_fault *vmf, b
 		tiered_zap_entry(vma, vmf->address & PAGE_MASK);
 	if (apply_to_page_range(vma->vm_mm, vma->vm_start + ((first - vma->vm_pgoff) << PAGE_SHIFT),
 				(end - first) << PAGE_SHIFT, enter_entry, &entering))
-		return OBSTACLE_NO_MEMORY;
+		return TIERED_OBSTACLE_NO_MEMORY;
 	return entering.obstacle;
 }
 
-static enum obstacle try_fault(struct tiered_mappings *mappings, struct vm_fault *vmf, bool store)
+static enum tiered_obstacle try_fault(struct tiered_mappings *mappings, struct vm_fault *vmf, bool store)
 {
 	struct rw_semaphore *gate = gate_of(mappings, vmf->pgoff);
 	struct tiered_volume *volume = mappings->volume;
-	enum obstacle obstacle;
+	enum tiered_obstacle obstacle;
 	u64 first, end;
 	int id;
 
 	if (vmf->pgoff >= tiered_pages(volume) || !tiered_fast_enter(&volume->fast, &id))
-		return OBSTACLE_ERROR;
+		return TIERED_OBSTACLE_ERROR;
 	if (!READ_ONCE(mappings->used))
 		WRITE_ONCE(mappings->used, true);
 	range_of(vmf, store, &first, &end);
@@ -569,22 +344,19 @@ static enum obstacle try_fault(struct tiered_mappings *mappings, struct vm_fault
 	if (store)
 		tiered_writeback_poke(volume);
 	/* No mapping, no worker: it is judged here and now. */
-	if (obstacle == OBSTACLE_JUDGED && tiered_bad_page(volume, vmf->pgoff) != TIERED_BAD_MAPPED)
-		obstacle = OBSTACLE_BUSY;
+	if (obstacle == TIERED_OBSTACLE_JUDGED && tiered_bad_page(volume, vmf->pgoff) != TIERED_BAD_MAPPED)
+		obstacle = TIERED_OBSTACLE_BUSY;
 	tiered_fast_leave(id);
 	return obstacle;
 }
 
-/* What there is to do for a page, with all the time that it takes. Inside `running`. Returns false when nobody gets it. */
-static bool overcome(struct tiered_mappings *mappings, enum obstacle obstacle, u64 page, u32 ahead)
+/* What there is to do for a page, with all the time it takes. Inside `running`. Returns false when nobody gets it. */
+static bool overcome(struct tiered_mappings *mappings, enum tiered_obstacle obstacle, u64 page, u32 ahead)
 {
 	switch (obstacle) {
-	case OBSTACLE_MISSING:
-		while ((obstacle = bring(mappings, page, 1 + ahead)) == OBSTACLE_NO_FRAME && goes_on(mappings))
-			if (!wait_for_frame(mappings))
-				return false;
-		return obstacle != OBSTACLE_ERROR;
-	case OBSTACLE_JUDGED:
+	case TIERED_OBSTACLE_MISSING:
+		return tiered_touch_bring(mappings, page, 1 + ahead) != TIERED_OBSTACLE_ERROR;
+	case TIERED_OBSTACLE_JUDGED:
 		flush_work(&mappings->judge);
 		return true;
 	default:
@@ -593,15 +365,15 @@ static bool overcome(struct tiered_mappings *mappings, enum obstacle obstacle, u
 }
 
 /* Inside `running`. */
-static enum obstacle state_obstacle(struct tiered_mappings *mappings)
+static enum tiered_obstacle state_obstacle(struct tiered_mappings *mappings)
 {
 	switch (smp_load_acquire(&mappings->state)) {
 	case TIERED_MAPPINGS_SERVED:
-		return OBSTACLE_NONE;
+		return TIERED_OBSTACLE_NONE;
 	case TIERED_MAPPINGS_SUSPENDED:
-		return OBSTACLE_SUSPENDED;
+		return TIERED_OBSTACLE_SUSPENDED;
 	default:
-		return OBSTACLE_ERROR;
+		return TIERED_OBSTACLE_ERROR;
 	}
 }
 
@@ -609,21 +381,21 @@ static enum obstacle state_obstacle(struct tiered_mappings *mappings)
 static bool may_try(struct tiered_mappings *mappings, u64 page)
 {
 	int idx = srcu_read_lock(&mappings->running);
-	enum obstacle obstacle = state_obstacle(mappings);
-	bool may = obstacle == OBSTACLE_ERROR ||
-		   (obstacle == OBSTACLE_NONE && !tiered_zero_excludes(mappings->volume, page));
+	enum tiered_obstacle obstacle = state_obstacle(mappings);
+	bool may = obstacle == TIERED_OBSTACLE_ERROR ||
+		   (obstacle == TIERED_OBSTACLE_NONE && !tiered_zero_excludes(mappings->volume, page));
 
 	srcu_read_unlock(&mappings->running, idx);
 	return may;
 }
 
-static bool waits_for_others(enum obstacle obstacle)
+static bool waits_for_others(enum tiered_obstacle obstacle)
 {
-	return obstacle == OBSTACLE_EXCLUDED || obstacle == OBSTACLE_SUSPENDED;
+	return obstacle == TIERED_OBSTACLE_EXCLUDED || obstacle == TIERED_OBSTACLE_SUSPENDED;
 }
 
-/* Waits for whatever it takes until the fault may be tried again. Outside `running`. Returns false when it need not be. */
-static bool wait_and_overcome(struct tiered_mappings *mappings, enum obstacle obstacle, u64 page, u32 ahead)
+/* Waits until the fault may be tried again. Outside `running`. Returns false when it need not be. */
+static bool wait_and_overcome(struct tiered_mappings *mappings, enum tiered_obstacle obstacle, u64 page, u32 ahead)
 {
 	bool overcame = true;
 	int idx;
@@ -633,14 +405,14 @@ static bool wait_and_overcome(struct tiered_mappings *mappings, enum obstacle ob
 		return true;
 	}
 	idx = srcu_read_lock(&mappings->running);
-	if (state_obstacle(mappings) == OBSTACLE_NONE)
+	if (state_obstacle(mappings) == TIERED_OBSTACLE_NONE)
 		overcame = overcome(mappings, obstacle, page, ahead);
 	srcu_read_unlock(&mappings->running, idx);
 	return overcame;
 }
 
 /* Lets go of mmap_lock, which others need meanwhile, and lets the kernel try again. */
-static vm_fault_t retry_fault(struct tiered_mappings *mappings, struct vm_fault *vmf, enum obstacle obstacle,
+static vm_fault_t retry_fault(struct tiered_mappings *mappings, struct vm_fault *vmf, enum tiered_obstacle obstacle,
 			      struct tiered_hints *hints, u32 ahead)
 {
 	struct file *file = vmf->vma->vm_file;
@@ -658,12 +430,12 @@ static vm_fault_t retry_fault(struct tiered_mappings *mappings, struct vm_fault 
 	return VM_FAULT_RETRY;
 }
 
-static enum obstacle try_once(struct tiered_mappings *mappings, struct vm_fault *vmf, bool store)
+static enum tiered_obstacle try_once(struct tiered_mappings *mappings, struct vm_fault *vmf, bool store)
 {
 	int idx = srcu_read_lock(&mappings->running);
-	enum obstacle obstacle = state_obstacle(mappings);
+	enum tiered_obstacle obstacle = state_obstacle(mappings);
 
-	if (obstacle == OBSTACLE_NONE)
+	if (obstacle == TIERED_OBSTACLE_NONE)
 		obstacle = try_fault(mappings, vmf, store);
 	srcu_read_unlock(&mappings->running, idx);
 	return obstacle;
@@ -690,7 +462,7 @@ vm_fault_t tiered_mappings_fault(struct tiered_mappings *mappings, struct vm_fau
 {
 	bool store = vmf->flags & FAULT_FLAG_WRITE;
 	u32 ahead = read_ahead(hints, vmf->pgoff);
-	enum obstacle obstacle;
+	enum tiered_obstacle obstacle;
 	u64 first, end;
 
 	/* Outside `running`: a suspend, which may be in the way of freeing memory, waits for those inside. */
@@ -699,11 +471,11 @@ vm_fault_t tiered_mappings_fault(struct tiered_mappings *mappings, struct vm_fau
 		return VM_FAULT_OOM;
 	for (;;) {
 		obstacle = try_once(mappings, vmf, store);
-		if (obstacle == OBSTACLE_NONE)
+		if (obstacle == TIERED_OBSTACLE_NONE)
 			return VM_FAULT_NOPAGE;
-		if (obstacle == OBSTACLE_NO_MEMORY)
+		if (obstacle == TIERED_OBSTACLE_NO_MEMORY)
 			return VM_FAULT_OOM;
-		if (obstacle == OBSTACLE_ERROR || failed_before(vmf, hints))
+		if (obstacle == TIERED_OBSTACLE_ERROR || failed_before(vmf, hints))
 			return VM_FAULT_SIGBUS;
 		if (vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 			return retry_fault(mappings, vmf, obstacle, hints, ahead);
@@ -715,7 +487,7 @@ vm_fault_t tiered_mappings_fault(struct tiered_mappings *mappings, struct vm_fau
 vm_fault_t tiered_mappings_upgrade(struct tiered_mappings *mappings, struct vm_fault *vmf)
 {
 	/* The kernel does not let us wait here. Without the entry the store is a fault like any other. */
-	if (try_once(mappings, vmf, true) != OBSTACLE_NONE)
+	if (try_once(mappings, vmf, true) != TIERED_OBSTACLE_NONE)
 		tiered_zap_entry(vmf->vma, vmf->address & PAGE_MASK);
 	return VM_FAULT_NOPAGE;
 }
@@ -731,7 +503,7 @@ static void sync_page(struct tiered_volume *volume, u64 page)
 	tiered_gate_open(volume, page);
 }
 
-/* A page that is not needed is unmapped, or the hand would take it for used, and met as unused when the hand comes by. */
+/* A page that is not needed is unmapped, or the hand would take it for used, and unused when the hand comes by. */
 static void cool_page(struct tiered_volume *volume, u64 page)
 {
 	struct tiered_frames *frames = &volume->frames;
@@ -774,11 +546,11 @@ static int for_range(struct tiered_mappings *mappings, u64 first, u64 end,
 		     void (*each)(struct tiered_volume *volume, u64 page))
 {
 	int idx = srcu_read_lock(&mappings->running), r = -EIO, id;
-	enum obstacle obstacle = state_obstacle(mappings);
+	enum tiered_obstacle obstacle = state_obstacle(mappings);
 
-	if (obstacle == OBSTACLE_SUSPENDED) {
+	if (obstacle == TIERED_OBSTACLE_SUSPENDED) {
 		r = -EAGAIN;
-	} else if (obstacle == OBSTACLE_NONE && tiered_fast_enter(&mappings->volume->fast, &id)) {
+	} else if (obstacle == TIERED_OBSTACLE_NONE && tiered_fast_enter(&mappings->volume->fast, &id)) {
 		r = for_resident(mappings->volume, first, end, each);
 		tiered_fast_leave(id);
 	}
@@ -798,16 +570,17 @@ int tiered_mappings_need_not(struct tiered_mappings *mappings, u64 first, u64 en
 
 int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 end)
 {
-	enum obstacle obstacle = OBSTACLE_NONE;
+	enum tiered_obstacle obstacle = TIERED_OBSTACLE_NONE;
 	int idx;
 
-	while (first < end && (obstacle == OBSTACLE_NONE || obstacle == OBSTACLE_BUSY) && !fatal_signal_pending(current)) {
+	while (first < end && (obstacle == TIERED_OBSTACLE_NONE || obstacle == TIERED_OBSTACLE_BUSY) &&
+	       !fatal_signal_pending(current)) {
 		idx = srcu_read_lock(&mappings->running);
 		obstacle = state_obstacle(mappings);
-		if (obstacle == OBSTACLE_NONE && first >= tiered_pages(mappings->volume))
-			obstacle = OBSTACLE_ERROR;
-		if (obstacle == OBSTACLE_NONE)
-			obstacle = fill(mappings->volume, first, min_t(u64, end - first, TIERED_FILL_PAGES));
+		if (obstacle == TIERED_OBSTACLE_NONE && first >= tiered_pages(mappings->volume))
+			obstacle = TIERED_OBSTACLE_ERROR;
+		if (obstacle == TIERED_OBSTACLE_NONE)
+			obstacle = tiered_touch_fill(mappings->volume, first, min_t(u64, end - first, TIERED_FILL_PAGES));
 		srcu_read_unlock(&mappings->running, idx);
 		/* Once more over those that this brought, and each of them is a step. */
 		first++;

@@ -130,7 +130,7 @@ MEMORY_MUTANTS = (
            "\treturn;\n"),
     Mutant("suspend-leaves-lines-in-the-cache", "mappings.c", "\t\tunmark_all(volume);\n",
            "\t\tif (false)\n\t\t\tunmark_all(volume);\n"),
-    Mutant("touched-page-of-an-unflushed-home-is-clean", "mappings.c",
+    Mutant("touched-page-of-an-unflushed-home-is-clean", "touch.c",
            "\t\t\t     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN "
            ": TIERED_CLAIM_DIRTY);\n",
            "\t\t\t     TIERED_CLAIM_CLEAN);\n"),
