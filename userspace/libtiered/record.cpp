@@ -138,6 +138,18 @@ volume_record record_from_text(const std::string& text, const std::string& path)
     }
 }
 
+namespace {
+
+/// Replacements of a record that a power cut ended: files beside it, with an ending of their own.
+void remove_unfinished(const std::filesystem::path& record) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(record.parent_path(), none))
+        if (entry.path().stem() == record.filename())
+            std::filesystem::remove(entry.path(), none);
+}
+
+} // namespace
+
 std::string record_store::path_of(const std::string& uuid) const {
     return folder_ + "/" + uuid + ".json";
 }
@@ -157,6 +169,7 @@ void record_store::forget(const std::string& uuid) const {
     if (::unlink(path.c_str()) && errno != ENOENT)
         fail("{} cannot be removed ({}); remove it, for its volume is gone", path,
              errno_text(errno));
+    remove_unfinished(path);
 }
 
 std::optional<volume_record> record_store::find_uuid(const std::string& uuid) const {

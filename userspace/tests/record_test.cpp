@@ -63,6 +63,17 @@ TEST_F(Records, AreFoundByNameTheNewestFirst) {
     EXPECT_NO_THROW(store.forget("u2"));
 }
 
+TEST_F(Records, LeaveNothingOfAReplacementThatAPowerCutEnded) {
+    const record_store store(folder);
+    store.keep(sample("u2", 7));
+    for (const char* name : {"/u2.json.AbCdEf", "/u22.json.AbCdEf", "/u2.dump"})
+        std::ofstream(folder + name) << "half";
+    store.forget("u2");
+    EXPECT_FALSE(std::filesystem::exists(folder + "/u2.json.AbCdEf"));
+    EXPECT_TRUE(std::filesystem::exists(folder + "/u22.json.AbCdEf"));
+    EXPECT_TRUE(std::filesystem::exists(folder + "/u2.dump"));
+}
+
 TEST_F(Records, AreOfTheSameDiskBySerialNumberOrFileSystem) {
     const auto tier = [](const char* serial, const char* fs_uuid) {
         tier_identity made;
