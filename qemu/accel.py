@@ -20,6 +20,7 @@ import images
 from qemu import command, process
 from qemu.errors import UsageError
 from qemu.guest_files import BootFiles, prepare, write_initrd
+from qemu.made_file import made
 from qemu.paths import Files
 from qemu.scratch import Scratch
 from qemu.spec import Spec
@@ -99,10 +100,8 @@ def _remembered(spec: Spec, boot: BootFiles) -> Verdict:
     print(f"vm: trying KVM with a boot of kernel {boot.release}, which takes {PROBE_SECONDS:.0f} s at most",
           file=sys.stderr, flush=True)
     verdict = _probe(spec, boot)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    temporary = store.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
-    temporary.replace(store)
+    with made(store) as own:
+        own.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
     return verdict
 
 

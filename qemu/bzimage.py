@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import os
 import shutil
 import struct
 import subprocess
 import zlib
 from pathlib import Path
+
+from qemu.made_file import made
 
 # Offsets in the boot header, see the kernel's Documentation/x86/boot.rst.
 SETUP_SECTORS = 0x1F1
@@ -63,8 +64,6 @@ def bootable(vmlinuz: Path, folder: Path) -> Path:
         kernel = extract(vmlinuz.read_bytes())
         if kernel is None:
             return vmlinuz
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{target.name}.{os.getpid()}"
-        temporary.write_bytes(kernel)
-        temporary.replace(target)
+        with made(target) as own:
+            own.write_bytes(kernel)
     return target

@@ -17,6 +17,7 @@ from images.variants import VARIANTS
 
 from qemu import bzimage
 from qemu.errors import UsageError, VMError
+from qemu.made_file import made
 from qemu.spec import Spec
 
 HERE = Path(__file__).resolve().parent
@@ -71,13 +72,11 @@ def agent() -> Path:
         return target
     if shutil.which(compiler) is None:
         raise VMError(f"There is no {compiler} to compile the guest's agent with: install the package g++.")
-    BUILD.mkdir(parents=True, exist_ok=True)
-    temporary = BUILD / f".agent-{os.getpid()}"
-    done = subprocess.run([compiler, *COMPILE, str(source), "-o", str(temporary)], stderr=subprocess.PIPE,
-                          check=False, text=True)
-    if done.returncode != 0:
-        raise VMError(f"The guest's agent does not compile:\n{done.stderr.rstrip()}")
-    temporary.replace(target)
+    with made(target) as own:
+        done = subprocess.run([compiler, *COMPILE, str(source), "-o", str(own)], stderr=subprocess.PIPE,
+                              check=False, text=True)
+        if done.returncode != 0:
+            raise VMError(f"The guest's agent does not compile:\n{done.stderr.rstrip()}")
     return target
 
 

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from qemu.backing import State
 from qemu.errors import UsageError
 from qemu.labels import empty_area, fletcher64, geometry
 from qemu.machine import TAIL_LINES, excerpt
+from qemu.made_file import made
 from qemu.sizes import KIB, MIB
 from qemu.spec import Disk, Nvdimm, Spec
 
@@ -158,3 +160,33 @@ def test_excerpt_shows_the_trouble_and_not_the_end_of_its_trace() -> None:
 def test_result_needs_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--result .* cannot be written"):
         run.once(SPEC, ["true"], run.Limits(), tmp_path / "no" / "result.json", None, True)
+
+
+def test_threads_may_make_the_same_file(tmp_path: Path) -> None:
+    """Each has begun before one ends, as where two machines of a campaign boot first of all."""
+    target = tmp_path / "new" / "file"
+    both = threading.Barrier(2)
+    failed = []
+
+    def make() -> None:
+        try:
+            with made(target) as own:
+                own.write_text("whole", encoding="utf-8")
+                both.wait(timeout=60)
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert [file.name for file in target.parent.iterdir()] == ["file"] and target.read_text() == "whole"
+
+
+def test_what_is_not_made_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no more"), made(tmp_path / "file") as own:
+        own.write_text("half", encoding="utf-8")
+        raise OSError("no more")
+    assert not list(tmp_path.iterdir())
