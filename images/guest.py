@@ -155,7 +155,7 @@ def overlay(kernel: Kernel, init: str = "agent") -> Path:
     directory = BUILD / "guest" / f"{kernel.name}{variant.suffix}"
     target = directory / "overlay.cpio"
     key = digest(OVERLAY_RECIPE, kernel.key, fingerprint(parts))
-    with locked(f"overlay-{digest(str(directory))}"):
+    with locked(f"overlay-{directory.name}", BUILD):
         if not target.is_file() or read_stamp(directory).get("key") != key:
             scratch = directory / "scratch"
             remove_tree(scratch)

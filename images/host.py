@@ -63,10 +63,13 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, show: bool = 
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Hold the lock `name` of the cache, so that two runs at once do not do the same work twice."""
-    path = cache_dir() / "locks" / name
-    path.parent.mkdir(exist_ok=True)
+def locked(name: str, folder: Path | None = None) -> Iterator[None]:
+    """Hold the lock `name`, so that two runs at once do not do the same work twice.
+
+    It lies in the folder that it guards, or else in the cache: one checkout may be used with several caches.
+    """
+    path = (folder or cache_dir()) / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,7 @@ def build(kernel: Kernel, *, defines: Sequence[str] = (), source: Path = SOURCE,
     suffix = f"-{digest(*defines)[:8]}" if defines else ""
     directory = BUILD / "module" / f"{prefix}{kernel.name}{suffix}"
     result = directory / f"{name}.ko"
-    with locked(f"module-{digest(str(directory))}"):
+    with locked(f"module-{directory.name}", BUILD):
         files = sources(source)
         key = digest(kernel.key, list(defines), fingerprint(files))
         if result.is_file() and read_stamp(directory).get("key") == key:

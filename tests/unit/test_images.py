@@ -144,3 +144,20 @@ def test_testbed_builds_where_it_is_told_to(tmp_path: Path) -> None:
                           cwd=host.CHECKOUT, env={**os.environ, "TIERED_BUILD": str(tmp_path)},
                           stdout=subprocess.PIPE).stdout
     assert said.strip() == str(tmp_path)
+
+
+def test_lock_of_a_build_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with another cache waits for the one that builds in the same folder."""
+    entered = threading.Event()
+
+    def other() -> None:
+        with host.locked("guest", tmp_path):
+            entered.set()
+
+    with host.locked("guest", tmp_path):
+        monkeypatch.setenv("TIERED_CACHE", str(tmp_path / "another"))
+        waiting = threading.Thread(target=other)
+        waiting.start()
+        assert not entered.wait(0.2)
+    waiting.join(timeout=60)
+    assert entered.is_set()
