@@ -135,6 +135,8 @@ static void write_parked(struct tiered_volume *volume, struct bio *bio)
 			}
 			if (chance) {
 				chance = wait_for_chance(volume, page);
+				/* Where there was nothing to wait for, whoever is in the way may need this CPU. */
+				cond_resched();
 				break;
 			}
 			fallthrough;

@@ -32,10 +32,19 @@ FORMAT_OPERATIONS = 20
 MUTANT_PROCESSORS = 1
 
 
+def _unrecorded(name: str, kind: str, error: VMError, started: float) -> Line:
+    """A machine that hung or was lost, which says nothing of power cuts, and must not end the others."""
+    return Line(name, kind, campaign.Verdict(), False, [report.plain(str(error))],
+                time.monotonic() - started)
+
+
 def run_clean(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
     """What has no fault: no image may fail."""
     started = time.monotonic()
-    symbols = campaign.record(run)
+    try:
+        symbols = campaign.record(run)
+    except VMError as error:
+        return _unrecorded(name, report.CLEAN, error, started)
     verdict = campaign.judge(run, run.seed, cuts, choice=chosen)
     accounts = [describe(failure, symbols) for failure in verdict.failures]
     return Line(name, report.CLEAN, verdict, verdict.failed == 0, accounts, time.monotonic() - started)
@@ -44,7 +53,10 @@ def run_clean(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
 def run_faulty(run: Run, cuts: int, chosen: Choice, name: str) -> Line:
     """What has a fault: an image must fail, and a line be named where the fault is in a module."""
     started = time.monotonic()
-    symbols = campaign.record(run)
+    try:
+        symbols = campaign.record(run)
+    except VMError as error:
+        return _unrecorded(name, report.FAULTY, error, started)
     verdict = campaign.judge(run, run.seed, cuts, stop=True, choice=chosen)
     accounts = [describe(failure, symbols) for failure in verdict.failures]
     named = bool(run.subject.preload) or all(account.named for account in accounts)
@@ -169,4 +181,5 @@ def main() -> int:
         return 3
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -128,8 +128,9 @@ MEMORY_MUTANTS = (
     Mutant("msync-writes-nothing-back", "mappings.c",
            "\tif (!(tiered_mappings_marks(volume, page) & TIERED_FRAME_STORED))\n\t\treturn;\n",
            "\treturn;\n"),
-    Mutant("suspend-leaves-lines-in-the-cache", "mappings.c", "\t\tunmark_all(volume);\n",
-           "\t\tif (false)\n\t\t\tunmark_all(volume);\n"),
+    Mutant("suspend-leaves-lines-in-the-cache", "mappings.c",
+           "\t\t\tunmark(volume, tiered_frame_page(word));\n",
+           "\t\t\ttiered_frames_unmapped(frames, frame);\n"),
     Mutant("touched-page-of-an-unflushed-home-is-clean", "touch.c",
            "\t\t\t     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN "
            ": TIERED_CLAIM_DIRTY);\n",

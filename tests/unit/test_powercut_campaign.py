@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from qemu import VMError
+from tests.powercut import __main__ as command
 from tests.powercut import campaign, mutants, options, report
 from tests.powercut.account import Account, describe
-from tests.powercut.subjects import Control
+from tests.powercut.campaign import Choice, Run
+from tests.powercut.subjects import Control, FaultyDriver
 from tests.powercut.symbols import Symbols
 
 START = 0xFFFFFFFFC0500000
@@ -151,3 +153,18 @@ def test_the_report_counts_and_marks_what_is_not_as_wanted(tmp_path: Path) -> No
     assert ("Without a fault: 100 images, 0 failed. "
             "With a fault: 2, 1 caught, 1 with a line named.") in page
     assert page.count('class="bad"') == 1 and "mutant a&lt;b" in page
+
+
+def test_a_machine_that_hangs_is_a_line_that_is_not_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not pass for a fault that was caught, nor end the runs of the others."""
+    def hang(_run: Run) -> Symbols:
+        raise VMError("The command took longer than 150 s.")
+
+    monkeypatch.setattr(campaign, "record", hang)
+    faulty = Run("6.1", 1, 1, 300, False, FaultyDriver(mutants.MUTANTS[0]))
+    clean = Run("6.1", 1, 1, 300, False)
+    lines = [command.run_faulty(faulty, 10, Choice(), "faulty"),
+             command.run_clean(clean, 10, Choice(), "clean")]
+    for line in lines:
+        assert not line.as_wanted and line.failures[0].lines == ["The command took longer than 150 s."]
+    assert "With a fault: 1, 0 caught" in report.summary(lines)
