@@ -26,11 +26,13 @@ installkernel() {
 # called by dracut
 install() {
 	inst_multiple tierctl
+	inst_multiple -o halt # what rd.shell=0 calls, and systemd's own module leaves out
 	inst_rules 59-tiered.rules
 	"$configuration" "$initdir" || return 1
 	# Opened as soon as the devices that are there have settled; the queue goes on until that is done ...
 	inst_hook initqueue/settled 50 "$moddir/tiered-open.sh"
 	inst_hook initqueue/finished 50 "$moddir/tiered-opened.sh"
+	dracut_need_initqueue # or systemd leaves the queue out
 	# ... and nothing is mounted without it, should the queue have lost its patience.
 	inst_hook pre-mount 05 "$moddir/tiered-open.sh"
 }

@@ -5,8 +5,9 @@
 if [ ! -e /run/tiered-opened ]; then
 	# Only what is needed this early is configured here. What went wrong stands on the console.
 	until tierctl open --all; do
-		emergency_shell -n tiered "A tiered volume could not be opened (see above). Its disk alone has old contents and \
-must not become the root: run tierctl open NAME, then exit; or remove its file from /etc/tiered.d to go on without it."
+		# In a shell of its own: dracut ends the shell that calls this when the machine cannot be halted, and would go on.
+		(emergency_shell -n tiered "A tiered volume could not be opened (see above). Its disk alone has old contents and \
+must not become the root: run tierctl open NAME, then exit; or remove its file from /etc/tiered.d to go on without it.")
 	done
 	: >/run/tiered-opened
 fi
