@@ -48,16 +48,25 @@ def _tree(variant: Variant) -> Path:
 
 def base(kernel: Kernel, init: str = "agent") -> GuestImage:
     """The guest's root image and initrd for a kernel and a first process; made when missing."""
-    host = distribution.host()
     variant = VARIANTS[init]
-    tree = _tree(variant)
-    tree_key = digest(RECIPE, host.name, host.arch, variant.packages(host), variant.dropped, variant.files,
-                      variant.links)
+    land = _make_tree(variant)
     directory = image_folder(kernel, init)
-    packages = make_directory(tree, tree_key, lambda path: _fill_tree(host, variant, path))["packages"]
-    key = digest(tree_key, packages, kernel.key, variant.modules)
+    key = digest(land["key"], land["packages"], kernel.key, variant.modules)
     make_directory(directory, key, lambda path: _fill_image(kernel, variant, path))
     return GuestImage(directory / "root.squashfs", directory / "initrd.cpio")
+
+
+def user_land(init: str) -> Path:
+    """The tree of a guest's packages; made when missing."""
+    _make_tree(VARIANTS[init])
+    return _tree(VARIANTS[init])
+
+
+def _make_tree(variant: Variant) -> dict[str, str]:
+    host = distribution.host()
+    key = digest(RECIPE, host.name, host.arch, variant.packages(host), variant.dropped, variant.files,
+                 variant.links)
+    return make_directory(_tree(variant), key, lambda path: _fill_tree(host, variant, path))
 
 
 def versions() -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from qemu import VM, BootError, Spec, parse_disk, parse_nvdimm
+from qemu import VM, Spec, parse_disk, parse_nvdimm
 
 from tests.harness import manual
 from tests.harness.settings import Settings
@@ -184,54 +183,3 @@ def _adopted_disk_is_hidden(vm: VM) -> None:
     vm.run("! test -e /dev/disk/by-label/adopted")
     vm.run("udevadm trigger --settle /dev/vda")
     assert "TIERED_MEMBER" not in _properties(vm, "/dev/vda")
-
-
-# What the disks and the line to the host need; MODULES=most would pack hundreds, which is slow here.
-INITRAMFS_MODULES = "virtio_pci virtio_blk virtio_console ext4 crc32c_generic"
-ROOT_FOLDERS = "bin sbin etc dev proc sys run tmp root usr/bin"
-
-
-def _make_root(vm: VM, volume: Volume) -> str:
-    """The UUID of a root file system whose first process is the agent. Its disk could be booted alone."""
-    vm.run(f"mkfs.ext4 -q {volume.path} && mount {volume.path} /mnt && cd /mnt && mkdir -p {ROOT_FOLDERS}")
-    vm.run("cp /bin/busybox /mnt/bin/sh && cp /sbin/tiered-agent /mnt/sbin/init && umount /mnt")
-    volume.flush()
-    uuid = vm.run(f"blkid -p -o value -s UUID {volume.path}").stdout.strip()
-    volume.close()
-    return uuid
-
-
-def _make_initramfs(vm: VM) -> set[str]:
-    """/tmp/initrd, and the names of the files in it."""
-    # The image holds no /boot, where a kernel says what it can unpack.
-    vm.run("mkdir -p /boot && echo CONFIG_RD_GZIP=y > /boot/config-$(uname -r)")
-    vm.run("echo MODULES=list > /etc/initramfs-tools/conf.d/few && "
-           f"printf '%s\\n' {INITRAMFS_MODULES} > /etc/initramfs-tools/modules")
-    vm.run("mkinitramfs -c gzip -o /tmp/initrd $(uname -r)", timeout=180)
-    return {line.removeprefix("./") for line in vm.run("lsinitramfs /tmp/initrd").stdout.splitlines()}
-
-
-@pytest.mark.usefixtures("alone")
-@pytest.mark.limit(400)
-def test_root_is_on_a_volume(settings: Settings, tmp_path: Path) -> None:
-    with _machine(settings, tmp_path) as vm:
-        assert not {name for name in _make_initramfs(vm) if "tierctl" in name}, "no volume needs it"
-        uuid = _make_root(vm, Volume(vm, name="system").format().open())
-        _configure(vm, "system", f"name = system\nopen = initramfs\nwait = {PATIENCE_SECONDS}\n")
-        _configure(vm, "other", "name = other\n")
-        files = _make_initramfs(vm)
-        assert {"usr/sbin/tierctl", "etc/tiered.d/system.conf", "scripts/local-top/tiered"} <= files, files
-        assert "etc/tiered.d/other.conf" not in files
-        assert [name for name in files if name.endswith("/dm-tiered.ko")]
-        vm.get("/tmp/initrd", tmp_path / "initrd")
-    spec = Spec(kernel=settings.kernel, accel=settings.accel, state=tmp_path, nvdimms=(parse_nvdimm(FAST),),
-                disks=tuple(map(parse_disk, DISKS)), append=f"root=UUID={uuid} rw init=/sbin/init panic=1",
-                arguments=("-initrd", str(tmp_path / "initrd")))
-    with VM(spec, settings.logs / "systemd") as vm:
-        mounts = vm.run("while read -r device point rest; do echo $device $point; done < /proc/mounts")
-        assert "/dev/mapper/system /" in mounts.stdout.splitlines(), mounts.stdout
-    lacking = VM(replace(spec, nvdimms=()), settings.logs / "without")
-    with pytest.raises(BootError), lacking:
-        pytest.fail("the disk alone became the root")
-    assert "the fast tier of the volume 'system'" in lacking.console()
-    assert "must not become the root" in lacking.console()
