@@ -35,7 +35,7 @@ JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tierctl powercut-tools powercut-campaign memory-tools userspace guest demo vm-test vm-soak vm-shell powercut
-.PHONY: breakage bench record profile-tools deb fuzz check check-userspace check-python check-style clean
+.PHONY: breakage bench record profile-tools deb fuzz check check-model check-sanitize check-python check-style clean
 
 help:
 	@echo 'make demo      watch a file system on a tiered volume survive a power cut'
@@ -132,10 +132,15 @@ record: guest
 profile-tools: setup
 	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target profile)
 
-check: check-userspace check-python check-style
+# At once: each has stretches in which one processor does all. What each says comes when it has ended.
+check: setup
+	@$(MAKE) --no-print-directory -j4 --output-sync=target check-model check-sanitize check-python check-style
 
-check-userspace: userspace
+# What needs speed or is loaded elsewhere: the model, and the library as programs find it.
+check-model: userspace
 	@ctest --test-dir $(BUILD)/userspace --output-on-failure -j$(JOBS)
+
+check-sanitize: setup
 	$(call cmake_build,sanitize,-DTIERED_SANITIZE=ON -DTIERED_MODEL=OFF)
 	@ctest --test-dir $(BUILD)/sanitize --output-on-failure -j$(JOBS)
 
