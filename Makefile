@@ -82,9 +82,9 @@ powercut-tools: setup
 powercut-campaign: setup
 	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target powercut-campaign)
 
-# What measures memory in a guest.
+# What measures and uses memory in a guest.
 memory-tools: setup
-	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target memory-probe)
+	$(call cmake_build,userspace,$(USERSPACE_OPTIONS),--target memory-probe visits large_map)
 
 # Kernel, guest image and module.
 guest: tierctl powercut-tools memory-tools

@@ -21,7 +21,8 @@ FOLDERS = ("dev", "proc", "sys", "run", "tmp", "mnt/share", "mnt/lower", "root",
 
 # What the checkout builds for the guest, where it was built.
 PROGRAMS = (BUILD / "userspace" / "tierctl", BUILD / "userspace" / "powercut" / "powercut-mark",
-            BUILD / "userspace" / "memory" / "memory-probe")
+            BUILD / "userspace" / "memory" / "memory-probe",
+            BUILD / "userspace" / "examples" / "visits", BUILD / "userspace" / "examples" / "large_map")
 
 # What of the checkout a machine with systemd needs to open volumes when it boots.
 SYSTEM = CHECKOUT / "userspace" / "system"
