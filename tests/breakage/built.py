@@ -16,7 +16,7 @@ from tests.breakage.faults import CHECKOUT, Fault, broken
 BUILD = CHECKOUT / "build" / "breakage"
 TREE = BUILD / "tree"
 CXX_ENDINGS = (".cpp", ".hpp", ".txt")
-FOLDERS = ("driver", "userspace", "qemu/powercut", "qemu/profile", "tests/powercut")
+FOLDERS = ("driver", "userspace", "qemu/powercut", "qemu/profile", "tests/bench/memory", "tests/powercut")
 
 
 class Problem(Exception):

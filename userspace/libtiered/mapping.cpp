@@ -29,27 +29,6 @@ std::uint64_t checked_length(const mapped_file& file, const mapping_options& opt
     return options.length_bytes ? options.length_bytes : most;
 }
 
-struct attempt {
-    std::byte* memory = nullptr;
-    int number = 0; ///< errno where there is none
-};
-
-attempt try_to_map(const mapped_file& file, const mapping_options& options, std::uint64_t length,
-                   int flags) {
-    auto* const wanted = reinterpret_cast<void*>(options.address);
-    const int protection = PROT_READ | (options.read_only ? 0 : PROT_WRITE);
-    void* const memory =
-        ::mmap(wanted, length, protection, flags | (wanted ? MAP_FIXED_NOREPLACE : 0),
-               file.fd.get(), static_cast<off_t>(options.offset_bytes));
-    if (memory == MAP_FAILED)
-        return {nullptr, errno};
-    if (!wanted || memory == wanted)
-        return {static_cast<std::byte*>(memory), 0};
-    // A kernel before 4.17 does not know MAP_FIXED_NOREPLACE and takes the address for a wish.
-    ::munmap(memory, length);
-    return {nullptr, EEXIST};
-}
-
 [[noreturn]] void cannot_map(const mapped_file& file, const mapping_options& options,
                              std::uint64_t length, int number) {
     if (number == EEXIST)
@@ -63,21 +42,63 @@ attempt try_to_map(const mapped_file& file, const mapping_options& options, std:
     fail("cannot map {} bytes of {}: {}", length, file.path, errno_text(number));
 }
 
+/// Maps somewhere, or with `flags` of MAP_FIXED at the address that was asked for.
+void* map_file(const mapped_file& file, const mapping_options& options, std::uint64_t length,
+               int flags) {
+    const int protection = PROT_READ | (options.read_only ? 0 : PROT_WRITE);
+    return ::mmap(reinterpret_cast<void*>(flags & MAP_FIXED ? options.address : 0), length,
+                  protection, flags, file.fd.get(), static_cast<off_t>(options.offset_bytes));
+}
+
+/// Whether the kernel refuses MAP_SYNC. Tried with a page elsewhere: some file systems say so only
+/// when what was at the address is gone.
+bool refuses_sync(const mapped_file& file, const mapping_options& options) {
+    void* const page = map_file(file, options, mapping::page_bytes, MAP_SHARED_VALIDATE | MAP_SYNC);
+    if (page == MAP_FAILED)
+        return errno == EOPNOTSUPP; // whatever else it is, mapping the range will say
+    ::munmap(page, mapping::page_bytes);
+    return false;
+}
+
+/// Has nothing else of this process take the address before the range is mapped over this. The
+/// kernel takes MAP_FIXED_NOREPLACE for no mapping that wants MAP_SYNC as well.
+void reserve(const mapped_file& file, const mapping_options& options, std::uint64_t length) {
+    auto* const wanted = reinterpret_cast<void*>(options.address);
+    void* const memory =
+        ::mmap(wanted, length, PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (memory == MAP_FAILED)
+        cannot_map(file, options, length, errno);
+    if (memory == wanted)
+        return;
+    // A kernel before 4.17 takes the address for a wish.
+    ::munmap(memory, length);
+    cannot_map(file, options, length, EEXIST);
+}
+
 } // namespace
 
 mapping::mapping(const std::string& volume, const mapping_options& options) {
     mapped_file file = open_mapped_file(volume, options.read_only);
     const std::uint64_t length = checked_length(file, options);
-    attempt mapped = try_to_map(file, options, length, MAP_SHARED_VALIDATE | MAP_SYNC);
-    if (mapped.number == EOPNOTSUPP && options.stores == durability::if_possible) {
+    int flags = MAP_SHARED_VALIDATE | MAP_SYNC;
+    if (refuses_sync(file, options)) {
+        if (options.stores == durability::required)
+            cannot_map(file, options, length, EOPNOTSUPP);
+        flags = MAP_SHARED;
         reason_ = fmt::format("{} has no MAP_SYNC, so persist() is an msync; map a volume's memory "
                               "to do without",
                               file.path);
-        mapped = try_to_map(file, options, length, MAP_SHARED);
     }
-    if (!mapped.memory)
-        cannot_map(file, options, length, mapped.number);
-    bytes_ = {mapped.memory, length};
+    if (options.address) {
+        reserve(file, options, length);
+        flags |= MAP_FIXED;
+    }
+    void* const memory = map_file(file, options, length, flags);
+    // What was reserved stays so: nobody can tell whether it still is ours to give back.
+    if (memory == MAP_FAILED)
+        cannot_map(file, options, length, errno);
+    bytes_ = {static_cast<std::byte*>(memory), length};
     path_ = std::move(file.path);
     read_only_ = options.read_only;
 }
@@ -108,9 +129,8 @@ std::span<std::byte> mapping::pages_of(const void* begin, std::size_t bytes) con
     const auto range = reinterpret_cast<std::uintptr_t>(bytes_.data());
     const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(begin) - range;
     if (at > bytes_.size() || bytes > bytes_.size() - at)
-        fail("{} bytes at {} are not within the {} bytes of {} that are mapped at {}: name a part "
-             "of "
-             "those",
+        fail("{} bytes at {} are not within the {} bytes of {} that are mapped at {}: name "
+             "a part of those",
              bytes, begin, bytes_.size(), path_, static_cast<const void*>(bytes_.data()));
     const std::size_t first = at / page_bytes * page_bytes;
     const std::size_t end = (at + bytes + page_bytes - 1) / page_bytes * page_bytes;

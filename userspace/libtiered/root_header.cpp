@@ -135,9 +135,11 @@ void erase_root(root_words& words) {
     const unsigned newest = find_root(words).slot;
     blank_slot(words, 1 - newest);
     blank_slot(words, newest);
-    for (unsigned i = 0; i < root_header_words; i++)
-        words.store(i, 0);
-    words.persist();
+    for (unsigned number : {0, 1}) {
+        for (unsigned i = 0; i < root_slot_words; i++)
+            words.store(number * root_slot_words + i, 0);
+        words.persist();
+    }
 }
 
 } // namespace tiered

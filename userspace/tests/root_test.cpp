@@ -26,6 +26,8 @@ public:
 
     std::uint64_t load(unsigned word) const override { return memory_[word]; }
     void store(unsigned word, std::uint64_t value) override {
+        if (memory_[word] == value)
+            return; // makes no difference, whether it is there or not
         memory_[word] = value;
         under_way_.emplace_back(word, value);
         note();
@@ -61,11 +63,12 @@ root_finding find_in(const image& header) {
     return find_root(losing_words(header));
 }
 
+/// Other than that of every other number in each of its words.
 root_state some_state(std::uint64_t number) {
     return {.generation = 0,
-            .layout_id = 0x1111'2222'3333'4444,
-            .layout_bytes = 64,
-            .address = 0x2000'0000'0000,
+            .layout_id = 0x1111'2222'3333'4444 + number,
+            .layout_bytes = 64 + number,
+            .address = 0x2000'0000'0000 + (number << 32),
             .object_offset = 4096 + 64 * number,
             .end_offset = 8192 + 64 * number};
 }
@@ -110,7 +113,7 @@ TEST(RootHeader, UpdateLeavesTheOldRootOrTheNewOne) {
 TEST(RootHeader, UpdateAfterACrashOfAnUpdate) {
     const image twice = updated(updated(with_root(), 1).medium(), 2).medium();
     const losing_words third = updated(twice, 3);
-    EXPECT_GT(third.crashes().size(), 128u);
+    EXPECT_GE(third.crashes().size(), 64u);
     for (const image& left : third.crashes())
         expect_old_or_new(left, 4);
 }
@@ -143,8 +146,9 @@ TEST(RootHeader, EraseLeavesTheNewestRootOrNoneAtAll) {
     erase_root(words);
     for (const image& left : words.crashes()) {
         const root_finding found = find_in(left);
-        if (found.what == kind::valid)
+        if (found.what == kind::valid) {
             ASSERT_EQ(find_in(before).state, found.state);
+        }
         losing_words again(left);
         erase_root(again);
         ASSERT_EQ(image{}, again.medium());

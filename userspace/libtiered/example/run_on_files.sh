@@ -34,8 +34,9 @@ kill -9 $!
 wait $! 2>/dev/null || :
 acknowledged=$(tail -n 1 "$file.out" | cut -d' ' -f2)
 next=$("$visits" "$file" carl 2>/dev/null | cut -d' ' -f2)
-[ "$next" -gt "$acknowledged" ] && [ "$next" -le $((acknowledged + 2)) ] ||
+if [ "$next" -le "$acknowledged" ] || [ "$next" -gt $((acknowledged + 2)) ]; then
     fail "after $acknowledged visits were said, the next one is $next"
+fi
 
 "$large_map" "$file" 1 >/dev/null 2>&1 || fail "$("$large_map" "$file" 1 2>&1)"
 refused=$("$visits" "$file" anna 2>&1) && fail "an arena left a root behind: $refused"
