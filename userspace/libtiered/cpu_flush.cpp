@@ -2,10 +2,8 @@
 // clwb, clflushopt and clflush.
 #include "cpu_flush.hpp"
 
-#include <atomic>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <immintrin.h>
 #endif
 
 namespace tiered {
@@ -40,20 +38,6 @@ line_flush ask_cpu() {
     return b & clflushopt_bit ? line_flush::clflushopt : line_flush::clflush;
 }
 
-__attribute__((target("clwb"))) void write_back(const void* begin, std::size_t bytes) {
-    each_line(
-        begin, bytes, [](const void* line) __attribute__((target("clwb"))) {
-            _mm_clwb(const_cast<void*>(line));
-        });
-}
-
-__attribute__((target("clflushopt"))) void flush_many(const void* begin, std::size_t bytes) {
-    each_line(
-        begin, bytes, [](const void* line) __attribute__((target("clflushopt"))) {
-            _mm_clflushopt(const_cast<void*>(line));
-        });
-}
-
 } // namespace
 
 line_flush best_line_flush() {
@@ -61,18 +45,23 @@ line_flush best_line_flush() {
     return best;
 }
 
+// Not by the compiler's own functions, which want the whole program to be for such a CPU; and so
+// that it moves no store of the program's over them.
 void flush_lines(line_flush how, const void* begin, std::size_t bytes) {
-    // The instructions tell the compiler nothing of the stores that they are for.
-    std::atomic_signal_fence(std::memory_order_seq_cst);
     if (how == line_flush::clwb)
-        write_back(begin, bytes);
+        each_line(begin, bytes, [](const char* line) {
+            asm volatile("clwb %0" : : "m"(*line) : "memory");
+        });
     else if (how == line_flush::clflushopt)
-        flush_many(begin, bytes);
+        each_line(begin, bytes, [](const char* line) {
+            asm volatile("clflushopt %0" : : "m"(*line) : "memory");
+        });
     else
-        each_line(begin, bytes, [](const void* line) { _mm_clflush(line); });
+        each_line(begin, bytes, [](const char* line) {
+            asm volatile("clflush %0" : : "m"(*line) : "memory");
+        });
     // clwb and clflushopt are ordered by nothing else: what comes after this waits for them.
-    _mm_sfence();
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    asm volatile("sfence" : : : "memory");
 }
 
 #else

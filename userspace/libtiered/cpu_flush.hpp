@@ -28,7 +28,7 @@ void each_line(const void* begin, std::size_t bytes, Flush flush) {
     const auto at = reinterpret_cast<std::uintptr_t>(begin);
     for (std::uintptr_t line = at & ~(cache_line_bytes - 1); line < at + bytes;
          line += cache_line_bytes)
-        flush(reinterpret_cast<const void*>(line));
+        flush(reinterpret_cast<const char*>(line));
 }
 
 /// Writes the lines of the range back and waits for that, by an instruction that this CPU has.

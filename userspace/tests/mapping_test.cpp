@@ -132,7 +132,7 @@ TEST(CpuFlush, MeetsEachLineOfARange) {
     using tiered::cache_line_bytes;
     const auto lines = [](std::size_t begin, std::size_t bytes) {
         std::vector<std::size_t> found;
-        tiered::each_line(reinterpret_cast<const void*>(begin), bytes, [&](const void* line) {
+        tiered::each_line(reinterpret_cast<const void*>(begin), bytes, [&](const char* line) {
             found.push_back(reinterpret_cast<std::size_t>(line) / cache_line_bytes);
         });
         return found;
