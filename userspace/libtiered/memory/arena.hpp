@@ -33,7 +33,8 @@ private:
 /// among threads, and what of it is bookkeeping.
 class arena : public std::pmr::memory_resource {
 public:
-    /// Takes the range over. Throws error where it is read-only, or memkind fails.
+    /// Takes the range over, and overwrites what was in it, be it a file system or a root. Throws
+    /// error where it is read-only, or memkind fails.
     explicit arena(mapping memory);
     arena(const arena&) = delete;
     arena& operator=(const arena&) = delete;
