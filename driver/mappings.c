@@ -89,6 +89,11 @@ void tiered_gate_shut(struct tiered_volume *volume, u64 page)
 	tiered_count(&volume->stats, TIERED_MEMORY_UNMAPS, 1);
 }
 
+void tiered_gate_hold(struct tiered_volume *volume, u64 page)
+{
+	down_write(gate_of(volume->mappings, page));
+}
+
 void tiered_gate_open(struct tiered_volume *volume, u64 page)
 {
 	up_write(gate_of(volume->mappings, page));
@@ -212,8 +217,7 @@ void tiered_mappings_forget(struct tiered_mappings *mappings)
 /*----------------------------------------------------------------*/
 /* Faults */
 
-/* Marks the frame of @page as mapped, and where it is stored to makes it dirty before. Its gate is held. */
-static enum tiered_obstacle mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame)
+enum tiered_obstacle tiered_mappings_mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame)
 {
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
@@ -272,7 +276,7 @@ static int enter_entry(pte_t *pte, unsigned long address, void *data)
 
 	if (!pte_none(ptep_get(pte)))
 		return 0;
-	obstacle = mark(entering->volume, vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT), store, &frame);
+	obstacle = tiered_mappings_mark(entering->volume, vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT), store, &frame);
 	if (touched)
 		entering->obstacle = obstacle;
 	if (obstacle != TIERED_OBSTACLE_NONE)
@@ -364,8 +368,7 @@ static bool overcome(struct tiered_mappings *mappings, enum tiered_obstacle obst
 	}
 }
 
-/* Inside `running`. */
-static enum tiered_obstacle state_obstacle(struct tiered_mappings *mappings)
+enum tiered_obstacle tiered_mappings_state_obstacle(struct tiered_mappings *mappings)
 {
 	switch (smp_load_acquire(&mappings->state)) {
 	case TIERED_MAPPINGS_SERVED:
@@ -381,7 +384,7 @@ static enum tiered_obstacle state_obstacle(struct tiered_mappings *mappings)
 static bool may_try(struct tiered_mappings *mappings, u64 page)
 {
 	int idx = srcu_read_lock(&mappings->running);
-	enum tiered_obstacle obstacle = state_obstacle(mappings);
+	enum tiered_obstacle obstacle = tiered_mappings_state_obstacle(mappings);
 	bool may = obstacle == TIERED_OBSTACLE_ERROR ||
 		   (obstacle == TIERED_OBSTACLE_NONE && !tiered_zero_excludes(mappings->volume, page));
 
@@ -389,23 +392,17 @@ static bool may_try(struct tiered_mappings *mappings, u64 page)
 	return may;
 }
 
-static bool waits_for_others(enum tiered_obstacle obstacle)
-{
-	return obstacle == TIERED_OBSTACLE_EXCLUDED || obstacle == TIERED_OBSTACLE_SUSPENDED;
-}
-
-/* Waits until the fault may be tried again. Outside `running`. Returns false when it need not be. */
-static bool wait_and_overcome(struct tiered_mappings *mappings, enum tiered_obstacle obstacle, u64 page, u32 ahead)
+bool tiered_mappings_overcome(struct tiered_mappings *mappings, enum tiered_obstacle obstacle, u64 page, u32 ahead)
 {
 	bool overcame = true;
 	int idx;
 
-	if (waits_for_others(obstacle)) {
+	if (tiered_obstacle_is_others(obstacle)) {
 		wait_event_killable(mappings->changed, may_try(mappings, page));
 		return true;
 	}
 	idx = srcu_read_lock(&mappings->running);
-	if (state_obstacle(mappings) == TIERED_OBSTACLE_NONE)
+	if (tiered_mappings_state_obstacle(mappings) == TIERED_OBSTACLE_NONE)
 		overcame = overcome(mappings, obstacle, page, ahead);
 	srcu_read_unlock(&mappings->running, idx);
 	return overcame;
@@ -424,7 +421,7 @@ static vm_fault_t retry_fault(struct tiered_mappings *mappings, struct vm_fault 
 	get_file(file);
 	tiered_release_fault_lock(vmf);
 	/* An error can only be told while the lock is held: when the kernel comes back. */
-	if (!wait_and_overcome(mappings, obstacle, page, ahead))
+	if (!tiered_mappings_overcome(mappings, obstacle, page, ahead))
 		WRITE_ONCE(hints->failed, page);
 	fput(file);
 	return VM_FAULT_RETRY;
@@ -433,7 +430,7 @@ static vm_fault_t retry_fault(struct tiered_mappings *mappings, struct vm_fault 
 static enum tiered_obstacle try_once(struct tiered_mappings *mappings, struct vm_fault *vmf, bool store)
 {
 	int idx = srcu_read_lock(&mappings->running);
-	enum tiered_obstacle obstacle = state_obstacle(mappings);
+	enum tiered_obstacle obstacle = tiered_mappings_state_obstacle(mappings);
 
 	if (obstacle == TIERED_OBSTACLE_NONE)
 		obstacle = try_fault(mappings, vmf, store);
@@ -441,8 +438,7 @@ static enum tiered_obstacle try_once(struct tiered_mappings *mappings, struct vm
 	return obstacle;
 }
 
-/* How many pages behind the one that was touched are worth being read with it. */
-static u32 read_ahead(struct tiered_hints *hints, u64 page)
+u32 tiered_mappings_read_ahead(struct tiered_hints *hints, u64 page)
 {
 	bool sequential = page - READ_ONCE(hints->next) < SEQUENTIAL_PAGES;
 
@@ -461,7 +457,7 @@ static bool failed_before(const struct vm_fault *vmf, struct tiered_hints *hints
 vm_fault_t tiered_mappings_fault(struct tiered_mappings *mappings, struct vm_fault *vmf, struct tiered_hints *hints)
 {
 	bool store = vmf->flags & FAULT_FLAG_WRITE;
-	u32 ahead = read_ahead(hints, vmf->pgoff);
+	u32 ahead = tiered_mappings_read_ahead(hints, vmf->pgoff);
 	enum tiered_obstacle obstacle;
 	u64 first, end;
 
@@ -479,7 +475,7 @@ vm_fault_t tiered_mappings_fault(struct tiered_mappings *mappings, struct vm_fau
 			return VM_FAULT_SIGBUS;
 		if (vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 			return retry_fault(mappings, vmf, obstacle, hints, ahead);
-		if (!wait_and_overcome(mappings, obstacle, vmf->pgoff, ahead) || fatal_signal_pending(current))
+		if (!tiered_mappings_overcome(mappings, obstacle, vmf->pgoff, ahead) || fatal_signal_pending(current))
 			return VM_FAULT_SIGBUS;
 	}
 }
@@ -490,6 +486,18 @@ vm_fault_t tiered_mappings_upgrade(struct tiered_mappings *mappings, struct vm_f
 	if (try_once(mappings, vmf, true) != TIERED_OBSTACLE_NONE)
 		tiered_zap_entry(vmf->vma, vmf->address & PAGE_MASK);
 	return VM_FAULT_NOPAGE;
+}
+
+int tiered_mappings_error(const struct tiered_mappings *mappings)
+{
+	switch (READ_ONCE(mappings->state)) {
+	case TIERED_MAPPINGS_WITHHELD:
+		return -EROFS;
+	case TIERED_MAPPINGS_ENDED:
+		return -ENODEV;
+	default:
+		return -EIO;
+	}
 }
 
 /*----------------------------------------------------------------*/
@@ -546,7 +554,7 @@ static int for_range(struct tiered_mappings *mappings, u64 first, u64 end,
 		     void (*each)(struct tiered_volume *volume, u64 page))
 {
 	int idx = srcu_read_lock(&mappings->running), r = -EIO, id;
-	enum tiered_obstacle obstacle = state_obstacle(mappings);
+	enum tiered_obstacle obstacle = tiered_mappings_state_obstacle(mappings);
 
 	if (obstacle == TIERED_OBSTACLE_SUSPENDED) {
 		r = -EAGAIN;
@@ -565,7 +573,12 @@ int tiered_mappings_sync(struct tiered_mappings *mappings, u64 first, u64 end)
 
 int tiered_mappings_need_not(struct tiered_mappings *mappings, u64 first, u64 end)
 {
-	return for_range(mappings, first, end, cool_page) == -EINTR ? -EINTR : 0;
+	int r = for_range(mappings, first, end, cool_page);
+
+	/* Of a suspended volume nothing is mapped, and it is not worth to wait for the rest. */
+	if (r == -EAGAIN)
+		return 0;
+	return r == -EIO ? tiered_mappings_error(mappings) : r;
 }
 
 int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 end)
@@ -576,7 +589,7 @@ int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 e
 	while (first < end && (obstacle == TIERED_OBSTACLE_NONE || obstacle == TIERED_OBSTACLE_BUSY) &&
 	       !fatal_signal_pending(current)) {
 		idx = srcu_read_lock(&mappings->running);
-		obstacle = state_obstacle(mappings);
+		obstacle = tiered_mappings_state_obstacle(mappings);
 		if (obstacle == TIERED_OBSTACLE_NONE && first >= tiered_pages(mappings->volume))
 			obstacle = TIERED_OBSTACLE_ERROR;
 		if (obstacle == TIERED_OBSTACLE_NONE)
@@ -606,6 +619,7 @@ static void unmark_all(struct tiered_volume *volume)
 
 void tiered_mappings_start(struct tiered_mappings *mappings, bool served)
 {
+	WRITE_ONCE(mappings->pages, tiered_pages(mappings->volume));
 	smp_store_release(&mappings->state, served ? TIERED_MAPPINGS_SERVED : TIERED_MAPPINGS_WITHHELD);
 	wake_up_all(&mappings->changed);
 }
@@ -640,6 +654,7 @@ int tiered_mappings_init(struct tiered_mappings *mappings, struct tiered_volume 
 	u32 i;
 
 	mappings->volume = volume;
+	mappings->pages = tiered_pages(volume);
 	mappings->inode = inode;
 	mappings->state = TIERED_MAPPINGS_SUSPENDED;
 	init_waitqueue_head(&mappings->changed);

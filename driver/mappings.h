@@ -16,6 +16,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "touch.h"
+
 struct inode;
 struct tiered_volume;
 
@@ -40,6 +42,7 @@ struct tiered_mappings {
 	struct inode *inode;	      /* its address space knows every mapping */
 	struct srcu_struct running;   /* faults that are being served */
 	enum tiered_mappings_state state;
+	u64 pages;		      /* of the volume, which does not shrink */
 	bool used;		      /* a page was mapped since all were unmapped */
 	bool unflushed;		      /* the last stop could not make durable what was stored: the fast tier is gone */
 	wait_queue_head_t changed;    /* the state, or an exclusive range, or a frame that was judged */
@@ -88,6 +91,9 @@ int tiered_mappings_will_need(struct tiered_mappings *mappings, u64 first, u64 e
 /* They will not: they are unmapped, and the first to be evicted. The same. */
 int tiered_mappings_need_not(struct tiered_mappings *mappings, u64 first, u64 end);
 
+/* What to tell a program that nobody serves any more, or that something failed for: a negative errno. */
+int tiered_mappings_error(const struct tiered_mappings *mappings);
+
 /* Nobody has the memory open any more: no page is mapped. */
 void tiered_mappings_forget(struct tiered_mappings *mappings);
 
@@ -99,6 +105,22 @@ void tiered_mappings_condemn(struct tiered_mappings *mappings, u64 offset_bytes,
 /* Takes all mappings of @page away, and keeps others from coming until the gate is opened. Sleeps, but waits for no I/O. */
 void tiered_gate_shut(struct tiered_volume *volume, u64 page);
 void tiered_gate_open(struct tiered_volume *volume, u64 page);
+/* The same without taking mappings away: who may go on storing are those who have the page mapped already. */
+void tiered_gate_hold(struct tiered_volume *volume, u64 page);
+/*
+ * Marks the frame of @page as mapped, and where it is to be stored to makes it dirty before. Its gate is held. Returns what is in
+ * the way, or NONE and the frame.
+ */
+enum tiered_obstacle tiered_mappings_mark(struct tiered_volume *volume, u64 page, bool store, u32 *frame);
+/* NONE while the volume is served. Inside `running`. */
+enum tiered_obstacle tiered_mappings_state_obstacle(struct tiered_mappings *mappings);
+/* How many pages behind @page, which is wanted, are worth being read with it. */
+u32 tiered_mappings_read_ahead(struct tiered_hints *hints, u64 page);
+/*
+ * Sees to what is in the way of @page, reading up to @ahead pages behind it, or waits until it may be tried again. Outside
+ * `running`. Returns false when it need not be.
+ */
+bool tiered_mappings_overcome(struct tiered_mappings *mappings, enum tiered_obstacle obstacle, u64 page, u32 ahead);
 /* Takes all mappings of pages from @first up to @end away, where no new ones begin because the range is exclusive. */
 void tiered_mappings_leave(struct tiered_volume *volume, u64 first, u64 end);
 /* The word of the frame that holds @page, 0: none does. tiered_mappings_of() is what is called. */

@@ -19,6 +19,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "calls.h"
 #include "compat/compat.h"
 #include "fill.h"
 #include "volume.h"
@@ -100,9 +101,18 @@ static vm_fault_t memory_pfn_mkwrite(struct vm_fault *vmf)
 	return tiered_mappings_upgrade(&file_of(vmf)->memory->mappings, vmf);
 }
 
+/* For ptrace and /proc/PID/mem, which find no struct pages. */
+static int memory_access(struct vm_area_struct *vma, unsigned long address, void *buffer, int bytes, int write)
+{
+	struct memory_file *file = vma->vm_file->private_data;
+
+	return tiered_calls_access(&file->memory->mappings, vma, address, buffer, bytes, write);
+}
+
 static const struct vm_operations_struct memory_vm_ops = {
 	.fault = memory_fault,
 	.pfn_mkwrite = memory_pfn_mkwrite,
+	.access = memory_access,
 };
 
 static int memory_mmap(struct file *filp, struct vm_area_struct *vma)
@@ -113,6 +123,34 @@ static int memory_mmap(struct file *filp, struct vm_area_struct *vma)
 	tiered_vm_flags_set(vma, VM_PFNMAP | VM_DONTDUMP);
 	vma->vm_ops = &memory_vm_ops;
 	return 0;
+}
+
+static ssize_t memory_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct memory_file *file = iocb->ki_filp->private_data;
+
+	return tiered_calls_read(&file->memory->mappings, &file->hints, iocb, to);
+}
+
+static ssize_t memory_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct memory_file *file = iocb->ki_filp->private_data;
+
+	return tiered_calls_write(&file->memory->mappings, iocb, from);
+}
+
+static loff_t memory_llseek(struct file *filp, loff_t offset, int whence)
+{
+	struct memory_file *file = filp->private_data;
+
+	return fixed_size_llseek(filp, offset, whence, READ_ONCE(file->memory->mappings.pages) << PAGE_SHIFT);
+}
+
+static long memory_ioctl(struct file *filp, unsigned int request, unsigned long argument)
+{
+	struct memory_file *file = filp->private_data;
+
+	return tiered_calls_ioctl(&file->memory->mappings, filp->f_mode & FMODE_WRITE, request, argument);
 }
 
 /* What a suspend, which is over, made of what was stored before it. */
@@ -246,6 +284,11 @@ static const struct file_operations memory_fops = {
 	.owner = THIS_MODULE,
 	.open = memory_open,
 	.release = memory_release,
+	.llseek = memory_llseek,
+	.read_iter = memory_read_iter,
+	.write_iter = memory_write_iter,
+	.unlocked_ioctl = memory_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = memory_mmap,
 	.fsync = memory_fsync,
 	.fadvise = memory_fadvise,

@@ -108,7 +108,7 @@ static const char *fast_name(const struct tiered *t)
 static void status_table(struct tiered *t, char *result, unsigned int maxlen)
 {
 	const struct tiered_options *o = &t->options;
-	unsigned int count = o->read_only + o->writethrough + o->nothing_dirty +
+	unsigned int count = o->read_only + o->writethrough + o->memory_only + o->nothing_dirty +
 			     2 * (o->admission_set + o->dirty_high_set + o->dirty_low_set + o->latency_target_set);
 	unsigned int sz = 0;
 
@@ -119,6 +119,8 @@ static void status_table(struct tiered *t, char *result, unsigned int maxlen)
 		DMEMIT(" read_only");
 	if (o->writethrough)
 		DMEMIT(" writethrough");
+	if (o->memory_only)
+		DMEMIT(" memory_only");
 	if (o->nothing_dirty)
 		DMEMIT(" nothing_dirty");
 	if (o->admission_set)
@@ -136,9 +138,9 @@ static void status_ima(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	DMEMIT_TARGET_NAME_VERSION(t->ti->type);
-	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,admission=%s;", fast_name(t),
-	       t->home->name, t->options.read_only ? 'y' : 'n', t->options.writethrough ? 'y' : 'n',
-	       tiered_admission_mode_name(t->options.admission));
+	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,memory_only=%c,admission=%s;",
+	       fast_name(t), t->home->name, t->options.read_only ? 'y' : 'n', t->options.writethrough ? 'y' : 'n',
+	       t->options.memory_only ? 'y' : 'n', tiered_admission_mode_name(t->options.admission));
 }
 
 void tiered_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result, unsigned int maxlen)

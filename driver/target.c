@@ -19,8 +19,7 @@
 #define LATENCY_TARGET_US 10000
 #define LATENCY_TARGET_US_MAX 10000000
 
-/* One discard keeps the range it covers from being written for as long as the disk takes. */
-#define DISCARD_SECTORS_MAX (256u << 20 >> TIERED_SECTOR_SHIFT)
+#define DISCARD_SECTORS_MAX (TIERED_ZERO_PAGES_MAX * TIERED_SECTORS_PER_PAGE)
 
 /*----------------------------------------------------------------*/
 /* The table line: <fast_dev> <#capacity_devs> <capacity_dev>... [<#opts> <opt> [<value>]...] */
@@ -77,14 +76,18 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		options->writethrough = true;
 		return 0;
 	}
+	if (!strcasecmp(name, "memory_only")) {
+		options->memory_only = true;
+		return 0;
+	}
 	if (!strcasecmp(name, "nothing_dirty")) {
 		options->nothing_dirty = true;
 		return 0;
 	}
 	/* The other options have one value. */
 	if (!args->argc) {
-		*error = "An option lacks its value, or is not known; known are read_only, writethrough, nothing_dirty, "
-			 "admission, dirty_high, dirty_low, latency_target_us";
+		*error = "An option lacks its value, or is not known; known are read_only, writethrough, memory_only, "
+			 "nothing_dirty, admission, dirty_high, dirty_low, latency_target_us";
 		return -EINVAL;
 	}
 	if (!strcasecmp(name, "admission"))
@@ -95,7 +98,7 @@ static int parse_option(struct dm_arg_set *args, struct tiered_options *options,
 		return parse_percent(args, &options->dirty_low_percent, &options->dirty_low_set, error);
 	if (!strcasecmp(name, "latency_target_us"))
 		return parse_latency_target(args, options, error);
-	*error = "Unknown option; known are read_only, writethrough, nothing_dirty, admission <name>, dirty_high "
+	*error = "Unknown option; known are read_only, writethrough, memory_only, nothing_dirty, admission <name>, dirty_high "
 		 "<percent>, dirty_low <percent>, latency_target_us <n>";
 	return -EINVAL;
 }
@@ -199,6 +202,11 @@ static int settle_options(struct tiered *t)
 	/* What only the missing fast tier has must not be overwritten by what is derived from older contents. */
 	if (!(dm_table_get_mode(t->ti->table) & TIERED_MODE_WRITE) || (!t->fast && !t->options.nothing_dirty))
 		t->options.read_only = true;
+	if (t->options.memory_only && (t->options.read_only || t->options.writethrough || !t->fast)) {
+		t->ti->error = "memory_only is for a volume that has memory: not read-only, not written through, and with its "
+			       "fast tier";
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -253,6 +261,10 @@ static int check_live(struct tiered *t)
 	    (bdev_read_only(t->fast->bdev) || tiered_superblock_read_only(volume->media.sb))) {
 		ti->error = "The volume can only be read; use the option read_only";
 		return -EROFS;
+	}
+	if (t->options.memory_only && volume->memory_tried && !volume->mappings) {
+		ti->error = "The volume has no memory, which memory_only would make the only way to it; leave the option away";
+		return -EBUSY;
 	}
 	return 0;
 }
@@ -311,10 +323,21 @@ static void tiered_dtr(struct dm_target *ti)
 /*----------------------------------------------------------------*/
 /* I/O */
 
+/* The block device of a volume that is memory alone. */
+static int refuse(struct tiered *t)
+{
+	if (!test_and_set_bit(0, &t->refused))
+		DMWARN("%s: its block device was asked for, and answers errors because the table says memory_only; use "
+		       "/dev/tiered/%s, or open the volume without the option", t->volume->name, t->volume->name);
+	return DM_MAPIO_KILL;
+}
+
 static int tiered_map(struct dm_target *ti, struct bio *bio)
 {
 	struct tiered *t = ti->private;
 
+	if (unlikely(t->options.memory_only))
+		return refuse(t);
 	if (unlikely(!t->fast))
 		return tiered_alone_map(t->volume, bio, t->options.read_only);
 	return tiered_io_map(t->volume, bio);
@@ -346,6 +369,9 @@ static void tiered_resume(struct dm_target *ti)
 
 	if (t->fast)
 		tiered_volume_start(t->volume, ti);
+	/* Or a program that writes it would hear of the errors only when the page cache does. dm has made it writable before. */
+	if (t->options.memory_only)
+		set_disk_ro(dm_disk(t->volume->owner), true);
 }
 
 /* dm has waited for every request; dirty pages stay where they are, they are durable there. */

@@ -13,6 +13,7 @@ struct tiered {
 	struct dm_dev *fast; /* NULL: `-`, the disk alone */
 	struct dm_dev *home;
 	struct tiered_options options;
+	unsigned long refused; /* bit 0: that the block device serves nobody was said */
 	struct tiered_volume *volume;
 };
 

@@ -39,17 +39,37 @@ static enum tiered_obstacle look(struct tiered_volume *volume, u64 first, u32 *p
 	return TIERED_OBSTACLE_MISSING;
 }
 
+/* Makes @page, which is missing, resident with the contents @from. Under its stripe's lock. NONE or NO_FRAME. */
+static enum tiered_obstacle insert(struct tiered_volume *volume, struct tiered_stripe *stripe, u64 page, const void *from,
+				   enum tiered_claim_state state)
+{
+	const struct tiered_choice unasked = { .first = page };
+	struct tiered_frames *frames = &volume->frames;
+	u32 frame = tiered_frames_alloc(frames, false);
+
+	if (frame == TIERED_NO_FRAME)
+		return TIERED_OBSTACLE_NO_FRAME;
+	memcpy_flushcache(tiered_frame_data(frames, frame), from, TIERED_FRAME_BYTES);
+	if (volume->thrift.policy)
+		tiered_thrift_place(volume, &unasked, frame, page);
+	tiered_frames_insert(frames, stripe, page, frame, state);
+	/* Not to be evicted again before the fault that brought it comes back for it. */
+	tiered_frame_touch(frames, frame);
+	tiered_count(&volume->stats, TIERED_MEMORY_FILLS, 1);
+	tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
+	tiered_why(volume, page, TIERED_REASON_filled_touch);
+	return TIERED_OBSTACLE_NONE;
+}
+
 /*
  * Makes @page resident with what was read of its home. Where the home is not flushed the page becomes dirty, which says
  * nothing about the home.
  */
 static enum tiered_obstacle keep(struct tiered_volume *volume, u64 page, u32 seen_events, struct page *from)
 {
-	const struct tiered_choice unasked = { .first = page };
 	struct tiered_frames *frames = &volume->frames;
 	struct tiered_stripe *stripe = tiered_stripe_of(frames, page);
 	enum tiered_obstacle obstacle = TIERED_OBSTACLE_NONE;
-	u32 frame;
 
 	spin_lock(&stripe->lock);
 	if (tiered_frames_lookup(frames, page) != TIERED_NO_FRAME)
@@ -57,21 +77,8 @@ static enum tiered_obstacle keep(struct tiered_volume *volume, u64 page, u32 see
 	obstacle = TIERED_OBSTACLE_BUSY;
 	if (!tiered_fill_holds(volume, stripe, page, seen_events))
 		goto out;
-	obstacle = TIERED_OBSTACLE_NO_FRAME;
-	frame = tiered_frames_alloc(frames, false);
-	if (frame == TIERED_NO_FRAME)
-		goto out;
-	memcpy_flushcache(tiered_frame_data(frames, frame), page_address(from), TIERED_FRAME_BYTES);
-	if (volume->thrift.policy)
-		tiered_thrift_place(volume, &unasked, frame, page);
-	tiered_frames_insert(frames, stripe, page, frame,
-			     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN : TIERED_CLAIM_DIRTY);
-	/* Not to be evicted again before the fault that brought it comes back for it. */
-	tiered_frame_touch(frames, frame);
-	tiered_count(&volume->stats, TIERED_MEMORY_FILLS, 1);
-	tiered_count(&volume->stats, TIERED_FILL_BYTES, TIERED_FRAME_BYTES);
-	tiered_why(volume, page, TIERED_REASON_filled_touch);
-	obstacle = TIERED_OBSTACLE_NONE;
+	obstacle = insert(volume, stripe, page, page_address(from),
+			  tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN : TIERED_CLAIM_DIRTY);
 out:
 	spin_unlock(&stripe->lock);
 	return obstacle;
@@ -224,6 +231,39 @@ enum tiered_obstacle tiered_touch_bring(struct tiered_mappings *mappings, u64 pa
 	enum tiered_obstacle obstacle;
 
 	while ((obstacle = bring(mappings, page, pages)) == TIERED_OBSTACLE_NO_FRAME && goes_on(mappings))
+		if (!wait_for_frame(mappings))
+			return TIERED_OBSTACLE_ERROR;
+	return obstacle;
+}
+
+/* The same without waiting for a frame. */
+static enum tiered_obstacle put(struct tiered_volume *volume, u64 page, const void *from)
+{
+	struct tiered_stripe *stripe = tiered_stripe_of(&volume->frames, page);
+	enum tiered_obstacle obstacle;
+	int id;
+
+	if (!tiered_fast_enter(&volume->fast, &id))
+		return TIERED_OBSTACLE_ERROR;
+	spin_lock(&stripe->lock);
+	if (tiered_zero_excludes(volume, page))
+		obstacle = TIERED_OBSTACLE_EXCLUDED;
+	else if (tiered_frames_lookup(&volume->frames, page) != TIERED_NO_FRAME)
+		obstacle = TIERED_OBSTACLE_BUSY;
+	else
+		obstacle = insert(volume, stripe, page, from, TIERED_CLAIM_DIRTY);
+	spin_unlock(&stripe->lock);
+	tiered_fast_leave(id);
+	tiered_reclaim_poke(volume);
+	tiered_writeback_poke(volume);
+	return obstacle;
+}
+
+enum tiered_obstacle tiered_touch_put(struct tiered_mappings *mappings, u64 page, const void *from)
+{
+	enum tiered_obstacle obstacle;
+
+	while ((obstacle = put(mappings->volume, page, from)) == TIERED_OBSTACLE_NO_FRAME && goes_on(mappings))
 		if (!wait_for_frame(mappings))
 			return TIERED_OBSTACLE_ERROR;
 	return obstacle;

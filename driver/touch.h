@@ -21,7 +21,13 @@ enum tiered_obstacle {
 	TIERED_OBSTACLE_ERROR, /* nobody will ever get it */
 };
 
-/* Both sleep, inside `running`, read up to @pages - 1 pages ahead of @page, and return what is still in the way. */
+/* What only others can end, who may take their time. */
+static inline bool tiered_obstacle_is_others(enum tiered_obstacle obstacle)
+{
+	return obstacle == TIERED_OBSTACLE_EXCLUDED || obstacle == TIERED_OBSTACLE_SUSPENDED;
+}
+
+/* These sleep, inside `running`. The first two read up to @pages - 1 pages ahead of @page, and return what is still in the way. */
 
 /* One attempt to make @page resident: NONE, BUSY, NO_FRAME, EXCLUDED or ERROR. */
 enum tiered_obstacle tiered_touch_fill(struct tiered_volume *volume, u64 page, u32 pages);
@@ -31,5 +37,11 @@ enum tiered_obstacle tiered_touch_fill(struct tiered_volume *volume, u64 page, u
  * be called again. NO_FRAME: the volume stops, or who waits was killed.
  */
 enum tiered_obstacle tiered_touch_bring(struct tiered_mappings *mappings, u64 page, u32 pages);
+
+/*
+ * Makes @page, which was missing, resident and dirty with the contents @from, and waits for a frame. BUSY: it is resident by
+ * now, with other contents. The rest as above.
+ */
+enum tiered_obstacle tiered_touch_put(struct tiered_mappings *mappings, u64 page, const void *from);
 
 #endif

@@ -292,6 +292,8 @@ static int activate(struct tiered_volume *volume, struct dm_dev *fast, struct dm
 		r = bring_thrift(volume, live);
 	if (!r && !volume->options.read_only)
 		tiered_memory_bring(volume, fast);
+	if (!r && volume->options.memory_only && !volume->mappings)
+		r = TIERED_REFUSE(volume, -EBUSY, "it is to be memory alone, and has none; leave the option memory_only away");
 	return r ? r : resize(volume, home, sectors);
 }
 

@@ -33,6 +33,7 @@
 struct tiered_options {
 	bool read_only;
 	bool writethrough;
+	bool memory_only; /* the block device serves nobody */
 	bool nothing_dirty; /* without its fast tier the volume may be written: the user knows that it lacks nothing */
 	bool latency_target_set;
 	bool admission_set;

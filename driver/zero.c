@@ -3,6 +3,7 @@
 #include "zero.h"
 
 #include <linux/blkdev.h>
+#include <linux/completion.h>
 #include <linux/sched.h>
 
 #include "volume.h"
@@ -202,4 +203,30 @@ void tiered_zero(struct tiered_volume *volume, struct bio *bio)
 	bio_list_add(&zeroing->bios, bio);
 	spin_unlock(&zeroing->lock);
 	queue_work(volume->home_worker, &zeroing->work);
+}
+
+static void zeroed(struct bio *bio)
+{
+	complete(bio->bi_private);
+}
+
+int tiered_zero_pages(struct tiered_volume *volume, u64 first, u64 end)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct bio bio;
+	int r;
+
+	if (tiered_homes_refuse_write(&volume->homes))
+		return -EIO;
+	/* For the worker alone, which looks at the range. */
+	bio_init(&bio, volume->homes.bdev, NULL, 0, REQ_OP_DISCARD);
+	bio.bi_iter.bi_sector = tiered_home_sector(first);
+	bio.bi_iter.bi_size = (end - first) << TIERED_FRAME_SHIFT;
+	bio.bi_private = &done;
+	bio.bi_end_io = zeroed;
+	tiered_zero(volume, &bio);
+	wait_for_completion_io(&done);
+	r = blk_status_to_errno(bio.bi_status);
+	bio_uninit(&bio);
+	return r;
 }

@@ -11,6 +11,8 @@
         what was durable is there, as a block device shows it
     memory.py poke DEVICE PAGE...
         for one page after the other: store a number, and load it
+    memory.py put|get DEVICE PAGE...
+        for one page after the other: write it, or read what was put there, by calls
     memory.py need|touch|cool DEVICE PAGES
         say that the first pages will be needed, load from them, say that they will not be needed any more
     memory.py keep DEVICE PAGES
@@ -37,6 +39,8 @@ WORKERS = 8
 WRITERS = 4
 WRITER_PAGES = 512
 BLKDISCARD = 0x1277
+# driver/core/ioctl.h
+TIERED_IOC_COLD, TIERED_IOC_DISCARD = 0x4010e701, 0x4010e702
 
 
 def mapped(device: str) -> mmap.mmap:
@@ -66,6 +70,7 @@ class Worker:
     def __init__(self, device: str, block_device: str, seed: str, number: int) -> None:
         self.memory = mapped(device)
         self.fd = os.open(block_device, os.O_RDWR | os.O_DIRECT)
+        self.file = os.open(device, os.O_RDWR)
         self.buffer = mmap.mmap(-1, PAGE)
         self.rng = random.Random(f"{seed}-{number}")
         pages = len(self.memory) // PAGE
@@ -116,6 +121,39 @@ class Worker:
     def sync(self, page: int) -> None:
         self.memory.flush(page * PAGE, PAGE)
 
+    def call_read(self, page: int) -> None:
+        os.preadv(self.file, [self.buffer], page * PAGE)
+        self._expect(page, [number_at(self.buffer, at) for at in ENDS], "by read()")
+
+    def call_write(self, page: int) -> None:
+        self.last += 1
+        for at in ENDS:
+            put_number(self.buffer, at, self.last)
+        os.pwritev(self.file, [self.buffer], page * PAGE)
+        self.known[page] = [self.last, self.last]
+
+    def call_write_part(self, page: int) -> None:
+        self.last += 1
+        end = self.rng.randrange(2)
+        os.pwrite(self.file, self.last.to_bytes(NUMBER, "little"), page * PAGE + ENDS[end])
+        self.known.setdefault(page, [0, 0])[end] = self.last
+
+    def call_with_a_mapping(self, page: int) -> None:
+        """The buffer is the page itself, and another page: the kernel has to touch it for the call."""
+        other = self.page()
+        with memoryview(self.memory) as view:
+            for call in (os.pwritev, os.preadv):
+                call(self.file, [view[page * PAGE:(page + 1) * PAGE]], page * PAGE)
+            os.pwritev(self.file, [view[other * PAGE:(other + 1) * PAGE]], page * PAGE)
+        self.known[page] = list(self.known.get(other, [0, 0]))
+
+    def cool(self, page: int) -> None:
+        fcntl.ioctl(self.file, TIERED_IOC_COLD, struct.pack("QQ", page * PAGE, PAGE))
+
+    def call_discard(self, page: int) -> None:
+        fcntl.ioctl(self.file, TIERED_IOC_DISCARD, struct.pack("QQ", page * PAGE, PAGE))
+        self.known.pop(page, None)
+
     def fork(self, page: int) -> None:
         """A child sees what its parent has stored, and stores what its parent sees."""
         child = os.fork()
@@ -135,12 +173,14 @@ class Worker:
 
     def run(self, operations: int) -> None:
         kinds = {self.store: 30, self.load: 25, self.read: 15, self.write: 10, self.write_sector: 8,
-                 self.sync: 8, self.discard: 2, self.fork: 1}
+                 self.sync: 8, self.discard: 2, self.fork: 1, self.call_read: 12, self.call_write: 6,
+                 self.call_write_part: 12, self.call_with_a_mapping: 6, self.cool: 4, self.call_discard: 1}
         for operation in self.rng.choices(list(kinds), list(kinds.values()), k=operations):
             operation(self.page())
         for page in self.known:
             self.load(page)
             self.read(page)
+            self.call_read(page)
 
 
 def _same(device: str, block_device: str) -> None:
@@ -226,6 +266,19 @@ def _poke(device: str, *pages: str) -> None:
         print(page, flush=True)
 
 
+def _put(device: str, *pages: str) -> None:
+    fd = os.open(device, os.O_RDWR)
+    for page in map(int, pages):
+        assert os.pwrite(fd, (page + 1).to_bytes(NUMBER, "little") * (PAGE // NUMBER), page * PAGE) == PAGE
+
+
+def _get(device: str, *pages: str) -> None:
+    fd = os.open(device, os.O_RDONLY)
+    for page in map(int, pages):
+        have = os.pread(fd, PAGE, page * PAGE)
+        assert have == (page + 1).to_bytes(NUMBER, "little") * (PAGE // NUMBER), (page, have[:NUMBER])
+
+
 def _need(device: str, pages: str) -> None:
     mapped(device).madvise(mmap.MADV_WILLNEED, 0, int(pages) * PAGE)
 
@@ -252,7 +305,8 @@ def _keep(device: str, pages: str) -> None:
 
 if __name__ == "__main__":
     COMMANDS: dict[str, Callable[..., None]] = {
-        "same": _same, "agree": _agree, "write": _write, "verify": _verify, "poke": _poke, "keep": _keep,
+        "same": _same, "agree": _agree, "write": _write, "verify": _verify, "poke": _poke, "put": _put,
+        "get": _get, "keep": _keep,
         "need": _need, "touch": _touch, "cool": _cool,
     }
     COMMANDS[sys.argv[1]](*sys.argv[2:])

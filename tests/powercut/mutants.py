@@ -132,9 +132,9 @@ MEMORY_MUTANTS = (
            "\t\t\tunmark(volume, tiered_frame_page(word));\n",
            "\t\t\ttiered_frames_unmapped(frames, frame);\n"),
     Mutant("touched-page-of-an-unflushed-home-is-clean", "touch.c",
-           "\t\t\t     tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN "
+           "\t\t\t  tiered_homes_settled(&volume->homes, page) ? TIERED_CLAIM_CLEAN "
            ": TIERED_CLAIM_DIRTY);\n",
-           "\t\t\t     TIERED_CLAIM_CLEAN);\n"),
+           "\t\t\t  TIERED_CLAIM_CLEAN);\n"),
 )
 
 MUTANTS = BLOCK_MUTANTS + MEMORY_MUTANTS

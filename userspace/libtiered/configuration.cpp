@@ -71,10 +71,12 @@ void take_options(configured_volume& volume, const entry& given) {
             volume.read_only = true;
         else if (word == "writethrough")
             volume.writethrough = true;
+        else if (word == "memory_only")
+            volume.memory_only = true;
         else if (word == "without_fast")
             volume.without_fast = true;
         else
-            fail("{}: there is no option '{}'; choose from read_only, writethrough and "
+            fail("{}: there is no option '{}'; choose from read_only, writethrough, memory_only and "
                  "without_fast",
                  given.where, word);
     }
@@ -143,6 +145,10 @@ configured_volume configuration_from_text(std::string_view text, const std::stri
     }
     if (volume.name.empty())
         fail("{} names no volume; add a line name = NAME", path);
+    if (volume.memory_only && (volume.read_only || volume.writethrough || volume.without_fast))
+        fail("{} has the option 'memory_only' beside others, none of which leaves the volume "
+             "memory; choose one of them",
+             path);
     if (volume.open == open_when::initramfs && volume.without_fast)
         fail("{} has 'open = initramfs' with the option 'without_fast', but the initramfs cannot "
              "know whether the disk has everything; leave the option away, or write open = boot",

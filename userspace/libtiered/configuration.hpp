@@ -28,6 +28,7 @@ struct configured_volume {
     open_when open = open_when::boot;
     bool read_only = false;
     bool writethrough = false;
+    bool memory_only = false;
     bool without_fast = false; ///< open the disk alone when the fast tier is missing and not needed
     std::string capacity;      ///< empty: found by its identity
     std::chrono::seconds wait{30}; ///< for devices that are missing

@@ -179,7 +179,8 @@ std::optional<dm_device> find_dm_device(const std::string& name) {
     device.major = info.major;
     device.minor = info.minor;
     device.open_count = static_cast<std::uint32_t>(info.open_count);
-    device.read_only = info.read_only;
+    // A volume that is memory alone makes its device read-only; the table was loaded for writing.
+    device.read_only = info.read_only && device.table.find(" memory_only") == std::string::npos;
     device.suspended = info.suspended;
     return device;
 }

@@ -44,6 +44,7 @@ open_volume describe(const dm_device& device) {
     if (table.fast != "-")
         volume.fast_path = device_path_of(table.fast);
     volume.capacity_path = device_path_of(table.capacity);
+    volume.memory_only = table.has("memory_only");
     volume.size_bytes = device.sectors * TIERED_SECTOR_BYTES;
     volume.open_count = device.open_count;
     volume.status = parse_status(device.status);

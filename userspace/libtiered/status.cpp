@@ -159,6 +159,7 @@ json status_json(const open_volume& volume) {
         {"fast", volume.without_fast() ? json(nullptr) : json(volume.fast_path)},
         {"capacity", json::array({volume.capacity_path})},
         {"open_count", volume.open_count},
+        {"memory_only", volume.memory_only},
     };
     add_counters(out, volume.status.counters ? &*volume.status.counters : nullptr);
     return out;
@@ -167,7 +168,10 @@ json status_json(const open_volume& volume) {
 std::string status_report(const open_volume& volume) {
     std::string out = fmt::format("{}: {}\n", volume.name, state_text(volume.status));
     add_line(out, "volume",
-             fmt::format("/dev/mapper/{}, {}", volume.name, size_text(volume.size_bytes)));
+             fmt::format("/dev/{}/{}, {}", volume.memory_only ? "tiered" : "mapper", volume.name,
+                         size_text(volume.size_bytes)));
+    if (volume.memory_only)
+        add_line(out, "blocks", "none: it is open as memory alone");
     add_line(out, "uuid", volume.uuid);
     add_line(out, "fast",
              volume.without_fast() ? "missing: the disk is open alone" : volume.fast_path);

@@ -48,6 +48,7 @@ struct open_volume {
     std::string capacity_path;
     std::uint64_t size_bytes = 0;
     std::uint32_t open_count = 0;
+    bool memory_only = false; ///< its block device serves nobody
     volume_status status;
 
     bool without_fast() const { return fast_path.empty(); }

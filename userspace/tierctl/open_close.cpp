@@ -177,12 +177,14 @@ void open_found(const open_options& options, const found_volume& volume) {
         table.put("read_only");
     if (options.writethrough)
         table.put("writethrough");
+    if (options.memory_only)
+        table.put("memory_only");
     if (options.read_only)
         create_volume(volume.sb, table.parameters(), true);
     else
         create_noted(volume, table.parameters());
-    fmt::print("opened /dev/mapper/{}: {} on {} and {}\n", options.name,
-               size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
+    fmt::print("opened /dev/{}/{}: {} on {} and {}\n", options.memory_only ? "tiered" : "mapper",
+               options.name, size_text(volume.sb.volume_bytes()), volume.fast_path, capacity);
     if (options.writethrough && !options.read_only)
         settle_writethrough(options.name, true);
     if (!options.read_only)
@@ -280,8 +282,13 @@ void add_open(CLI::App& app, action& chosen) {
         verb->add_flag(
             "--writethrough", one.writethrough,
             "A write ends when its home has it: the fast tier may be lost at any moment"),
+        verb->add_flag("--memory-only", one.memory_only,
+                       "For programs that map /dev/tiered/NAME: the block device serves nobody")
+            ->excludes("--read-only")
+            ->excludes("--writethrough"),
         verb->add_flag("--without-fast", one.without_fast,
-                       "The fast tier is missing: open the disk alone"),
+                       "The fast tier is missing: open the disk alone")
+            ->excludes("--memory-only"),
         verb->add_flag("--accept-loss", one.accept_loss,
                        "With --without-fast: read the disk although it lacks the newest contents")
             ->needs("--without-fast"),

@@ -14,6 +14,7 @@ struct open_options {
     std::string capacity; ///< the disk, where the user named it
     bool read_only = false;
     bool writethrough = false;
+    bool memory_only = false;
     bool without_fast = false;
     bool accept_loss = false;
 };

@@ -49,6 +49,7 @@ open_options options_of(const configured_volume& wanted) {
     options.capacity = wanted.capacity;
     options.read_only = wanted.read_only;
     options.writethrough = wanted.writethrough;
+    options.memory_only = wanted.memory_only;
     options.without_fast = wanted.without_fast && !find_volume(wanted.name);
     return options;
 }
