@@ -138,9 +138,9 @@ static void status_ima(struct tiered *t, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	DMEMIT_TARGET_NAME_VERSION(t->ti->type);
-	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,memory_only=%c,admission=%s;",
+	DMEMIT(",fast_device=%s,capacity_device=%s,read_only=%c,writethrough=%c,admission=%s,memory_only=%c;",
 	       fast_name(t), t->home->name, t->options.read_only ? 'y' : 'n', t->options.writethrough ? 'y' : 'n',
-	       t->options.memory_only ? 'y' : 'n', tiered_admission_mode_name(t->options.admission));
+	       tiered_admission_mode_name(t->options.admission), t->options.memory_only ? 'y' : 'n');
 }
 
 void tiered_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result, unsigned int maxlen)

@@ -13,8 +13,9 @@
         for one page after the other: store a number, and load it
     memory.py put|get DEVICE PAGE...
         for one page after the other: write it, or read what was put there, by calls
-    memory.py need|touch|cool DEVICE PAGES
-        say that the first pages will be needed, load from them, say that they will not be needed any more
+    memory.py need|touch|cool|cold DEVICE PAGES
+        say that the first pages will be needed, load from them, say that they will not be needed any more, by
+        advice or by ioctl
     memory.py keep DEVICE PAGES
         does that with the first pages, again and again
 
@@ -294,6 +295,11 @@ def _cool(device: str, pages: str) -> None:
     os.posix_fadvise(fd, 0, int(pages) * PAGE, os.POSIX_FADV_DONTNEED)
 
 
+def _cold(device: str, pages: str) -> None:
+    fd = os.open(device, os.O_RDONLY)
+    fcntl.ioctl(fd, TIERED_IOC_COLD, struct.pack("QQ", 0, int(pages) * PAGE))
+
+
 def _keep(device: str, pages: str) -> None:
     memory = mapped(device)
     while True:
@@ -306,7 +312,6 @@ def _keep(device: str, pages: str) -> None:
 if __name__ == "__main__":
     COMMANDS: dict[str, Callable[..., None]] = {
         "same": _same, "agree": _agree, "write": _write, "verify": _verify, "poke": _poke, "put": _put,
-        "get": _get, "keep": _keep,
-        "need": _need, "touch": _touch, "cool": _cool,
+        "get": _get, "keep": _keep, "need": _need, "touch": _touch, "cool": _cool, "cold": _cold,
     }
     COMMANDS[sys.argv[1]](*sys.argv[2:])

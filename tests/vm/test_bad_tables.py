@@ -13,6 +13,7 @@ from tests.harness.volume import Volume
 MACHINE = pytest.mark.vm(nvdimm=["24M", "16M"], disks=["64M", "64M", "96M"])
 SECTORS = 131072
 GOOD = "/dev/pmem0 1 /dev/vda"
+MEMORYLESS = "memory_only is for a volume that has memory"
 
 
 def _refused(vm: VM, table: str, words: str, name: str = "v0") -> None:
@@ -56,6 +57,9 @@ TABLES = {
     "a percentage that is none": (f"{GOOD} 2 dirty_low many", "percentage must be"),
     "a target that is none": (f"{GOOD} 2 latency_target_us soon", "latency_target_us must be"),
     "a target of more than 10 s": (f"{GOOD} 2 latency_target_us 10000001", "latency_target_us must be"),
+    "memory that is read-only": (f"{GOOD} 2 memory_only read_only", MEMORYLESS),
+    "memory that writes through": (f"{GOOD} 2 writethrough memory_only", MEMORYLESS),
+    "memory without a fast tier": ("- 1 /dev/vda 2 memory_only nothing_dirty", MEMORYLESS),
     "low above high": (f"{GOOD} 4 dirty_high 20 dirty_low 30", "dirty_low must be below dirty_high"),
     "low equal to high": (f"{GOOD} 4 dirty_low 30 dirty_high 30", "dirty_low must be below dirty_high"),
     "more options than counted": (f"{GOOD} 1 read_only read_only", "arguments behind the last option"),

@@ -99,8 +99,9 @@ def test_advice(vm: VM) -> None:
     assert touched["memory_fills"] == 100 and 1 <= touched["memory_faults"] <= 10, touched
     recent = f"dmsetup message {v.name} 0 heat"
     assert vm.run(recent).stdout.split()[0] == "0:100:0:100"
-    vm.run(f"{TOOL} cool {MEMORY} 100")
-    assert vm.run(recent).stdout.split()[0] == "0:100:0:0"
+    for how in ("cool", "cold"):
+        vm.run(f"{TOOL} touch {MEMORY} 100 && {TOOL} {how} {MEMORY} 100")
+        assert vm.run(recent).stdout.split()[0] == "0:100:0:0", how
 
 
 @MACHINE

@@ -24,8 +24,10 @@ OPTIONS = (
     "dirty_high 70",
     "dirty_low 5",
     "writethrough",
+    "memory_only",
     "latency_target_us 0",
     "read_only admission all dirty_high 90 dirty_low 10",
+    "memory_only admission all dirty_high 90 dirty_low 10",
     "writethrough admission all dirty_high 90 dirty_low 10 latency_target_us 10000000",
 )
 

@@ -109,7 +109,8 @@ def test_integrity_measurement_names_devices_and_options(vm: VM) -> None:
     fast, capacity = (vm.run(f"lsblk -dno MAJ:MIN {path}").stdout.strip() for path in (v.fast, v.capacity))
     wanted = (
         "target_name=tiered,target_version=",
-        f"fast_device={fast},capacity_device={capacity},read_only=n,writethrough=y,admission=all;",
+        f"fast_device={fast},capacity_device={capacity},read_only=n,writethrough=y,",
+        ",admission=all,memory_only=n;",
     )
     assert any(all(text in load for text in wanted) for load in loads), loads
     v.close()

@@ -76,9 +76,10 @@ void take_options(configured_volume& volume, const entry& given) {
         else if (word == "without_fast")
             volume.without_fast = true;
         else
-            fail("{}: there is no option '{}'; choose from read_only, writethrough, memory_only and "
-                 "without_fast",
-                 given.where, word);
+            fail(
+                "{}: there is no option '{}'; choose from read_only, writethrough, memory_only and "
+                "without_fast",
+                given.where, word);
     }
 }
 

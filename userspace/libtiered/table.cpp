@@ -14,8 +14,8 @@ namespace tiered {
 namespace {
 
 /// Every other option has one value.
-constexpr std::array<std::string_view, 4> without_value{"read_only", "writethrough",
-                                                        "memory_only", "nothing_dirty"};
+constexpr std::array<std::string_view, 4> without_value{"read_only", "writethrough", "memory_only",
+                                                        "nothing_dirty"};
 
 [[noreturn]] void fail_not_understood(const std::string& parameters) {
     fail("the table line \"{}\" is not one that this tierctl understands; use a tierctl and a "

@@ -52,6 +52,7 @@ bool Driver::pauses_before(Step step) const {
     case Step::drop_mapping:
         return true;
     case Step::store_data:
+    case Step::store_in_place:
     case Step::pm_store:
     case Step::pm_store_shadow:
     case Step::pm_store_around:
@@ -812,6 +813,13 @@ void Driver::unmark(u8 frame) {
         state_.frames[frame].mapped = state_.frames[frame].stored = false;
 }
 
+void Driver::unmark_to(u8 frame, const Marks& before) {
+    if (!perform(Step::unmark, frame))
+        return;
+    state_.frames[frame].mapped &= before.mapped;
+    state_.frames[frame].stored &= before.stored;
+}
+
 // Whoever has the page in its page table already is left alone.
 void Driver::enter_mapping(u8 page, u8 frame, bool writable) {
     if (!perform(Step::enter_mapping, frame, writable))
@@ -879,6 +887,11 @@ bool Driver::is_exclusive(u8 page) {
     const bool now = perform(Step::is_exclusive, page);
 
     return answer_number(now, state_.pages[page].exclusive);
+}
+
+void Driver::store_in_place(u8 frame, u8 half, u8 value) {
+    if (perform(Step::store_in_place, frame, value))
+        state_.frames[frame].data[half].store_around(cpu_, value);
 }
 
 // Through the cache, and seen by everybody at once.

@@ -87,6 +87,7 @@ enum class Step : u8 {
     end_cleaning,
     set_exclusive,
     is_exclusive,
+    store_in_place,
     memory_store,
     memory_flush,
     end_store,
@@ -212,6 +213,7 @@ public:
     Marks marks(u8 frame);
     void mark(u8 frame, bool stored); // RESTORED too where that is due
     void unmark(u8 frame);
+    void unmark_to(u8 frame, const Marks& before);
     void enter_mapping(u8 page, u8 frame, bool writable);
     void drop_mapping_to_load(u8 page);
     void upgrade_mapping(u8 page, u8 frame); // where it still allows loads from this frame
@@ -224,6 +226,7 @@ public:
     bool is_exclusive(u8 page);
     // A program stores to this half; or flushes the line, and learns what it flushed: `none` if
     // nothing is mapped.
+    void store_in_place(u8 frame, u8 half, u8 value); // around the cache
     void memory_store(u8 page, u8 half);
     u8 memory_flush(u8 page, u8 half);
     void stored_durably(u8 page, u8 half, u8 value);

@@ -16,7 +16,7 @@ constexpr std::array page_operations{Op::write_fast, Op::fill_clean, Op::bypass_
                                      Op::meet_bad};
 constexpr std::array memory_operations{Op::fill_for_fault, Op::map_to_load, Op::map_to_store,
                                        Op::sync, Op::write_part};
-constexpr std::array half_operations{Op::store, Op::persist};
+constexpr std::array half_operations{Op::store, Op::persist, Op::write_in_place};
 constexpr std::array volume_operations{Op::flush, Op::recycle, Op::reopen, Op::grow};
 
 bool is_dirty(Start start) {

@@ -120,6 +120,16 @@ constexpr std::array names{
                "msync ends without writing back what is in the caches of the CPUs", true},
     MutantName{Mutant::close_without_the_lines, "close-without-the-lines",
                "closing forgets that there are stores in the caches of the CPUs", true},
+    MutantName{Mutant::call_without_the_gate, "call-without-the-gate",
+               "write() does not hold the gate of the page that it stores to", true},
+    MutantName{Mutant::call_shares_the_gate, "call-shares-the-gate",
+               "write() takes marks away that a fault may have set meanwhile", true},
+    MutantName{Mutant::call_leaves_page_clean, "call-leaves-page-clean",
+               "write() stores to a clean page and leaves its claim", true},
+    MutantName{Mutant::call_without_fence, "call-without-fence",
+               "write() returns before what it stored is durable", true},
+    MutantName{Mutant::call_takes_all_marks, "call-takes-all-marks",
+               "write() takes away marks that were there before", true},
 };
 
 } // namespace

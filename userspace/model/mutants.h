@@ -66,6 +66,11 @@ enum class Mutant {
     discard_without_passing_gates,
     sync_without_the_lines,
     close_without_the_lines,
+    call_without_the_gate,
+    call_shares_the_gate,
+    call_leaves_page_clean,
+    call_without_fence,
+    call_takes_all_marks,
 };
 
 struct MutantName {

@@ -613,6 +613,48 @@ void sync(Driver& driver, u8 page) {
     driver.end_sync(page);
 }
 
+// The gate of a write by a call: held alone, or the marks that it sets could be anybody's.
+void hold_gate(Driver& driver, u8 page) {
+    if (has_fault(Mutant::call_shares_the_gate))
+        driver.share_gate(page);
+    else if (!has_fault(Mutant::call_without_the_gate))
+        driver.shut_gate(page);
+}
+
+void let_gate_go(Driver& driver, u8 page) {
+    if (has_fault(Mutant::call_shares_the_gate))
+        driver.leave_gate(page);
+    else if (!has_fault(Mutant::call_without_the_gate))
+        driver.open_gate(page);
+}
+
+// write() of half a page: stored in place, and mappings stay. The marks that were not there before
+// go again.
+void write_in_place(Driver& driver, u8 page) {
+    hold_gate(driver, page);
+    driver.lock(page);
+    const Holder holder = driver.holder(page);
+    if (!may_be_mapped(driver, page, holder)) {
+        driver.unlock(page);
+        return let_gate_go(driver, page);
+    }
+    const Marks before = driver.marks(holder.frame);
+    if (holder.claim.state == TIERED_CLAIM_CLEAN && !has_fault(Mutant::call_leaves_page_clean))
+        make_dirty(driver, page, holder);
+    driver.mark(holder.frame, true);
+    driver.unlock(page);
+
+    const u8 value = driver.begin_write_of_half(page, driver.half());
+    driver.store_in_place(holder.frame, driver.half(), value);
+    if (!has_fault(Mutant::call_without_fence))
+        driver.pm_fence();
+    driver.acknowledge_half_durable(page, driver.half(), value);
+    driver.lock(page);
+    driver.unmark_to(holder.frame, has_fault(Mutant::call_takes_all_marks) ? Marks{} : before);
+    driver.unlock(page);
+    let_gate_go(driver, page);
+}
+
 // So that there is an end: a home takes no more bypassing writes before it is flushed.
 constexpr unsigned most_unflushed = 2;
 constexpr unsigned most_unpersisted = 2; // and half a page no more stores
@@ -666,6 +708,9 @@ bool can_start_on_memory(const State& state, Op op, u8 page, u8 half) {
                state.frames[mapped].data[half].count <= most_unpersisted;
     case Op::persist:
         return readable && p.promise[half].stored;
+    case Op::write_in_place:
+        return p.holder != none && !p.exclusive && !state.is_damaged(Damage::data, p.holder) &&
+               state.frames[p.holder].data[half].count <= most_unpersisted;
     case Op::sync:
         return p.promise[0].stored || p.promise[1].stored;
     case Op::write_part:
@@ -719,6 +764,8 @@ void run_operation(Driver& driver, Op op, u8 page) {
         return sync(driver, page);
     case Op::write_part:
         return write_part(driver, page);
+    case Op::write_in_place:
+        return write_in_place(driver, page);
     }
 }
 

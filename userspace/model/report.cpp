@@ -57,6 +57,8 @@ const char* operation_name(Op op) {
         return "sync";
     case Op::write_part:
         return "write_part";
+    case Op::write_in_place:
+        return "write_in_place";
     }
     return "?";
 }
@@ -152,6 +154,9 @@ std::string step_text(const TraceEntry& entry) {
         return fmt::format("flush the lines of frame {}", entry.first);
     case Step::set_exclusive:
         return entry.second ? "faults wait" : "faults may go on";
+    case Step::store_in_place:
+        return fmt::format("frame {} is stored to in place: write {}", entry.first,
+                           value_id(entry.second));
     case Step::memory_store:
         return fmt::format("STORED to half {}: write {}", entry.first, value_id(entry.second));
     case Step::memory_flush:

@@ -174,6 +174,7 @@ enum class Op : u8 {
     persist,
     sync,
     write_part,
+    write_in_place,
 };
 
 // What a CPU needs before its next step.

@@ -27,7 +27,8 @@ TEST(Configuration, HasDefaults) {
     EXPECT_EQ(open_when::boot, volume.open);
     EXPECT_EQ(std::chrono::seconds(30), volume.wait);
     EXPECT_TRUE(volume.capacity.empty());
-    EXPECT_FALSE(volume.read_only || volume.writethrough || volume.without_fast);
+    EXPECT_FALSE(volume.read_only || volume.writethrough || volume.without_fast ||
+                 volume.memory_only);
 }
 
 TEST(Configuration, TakesEverySetting) {
@@ -56,6 +57,8 @@ TEST(Configuration, SaysWhichLineIsWrong) {
         {"options = without_fast\nopen = initramfs\nname = a",
          "x.conf has 'open = initramfs' with"},
         {"name = a\nopen = \n", "x.conf, line 2: 'open' cannot be ''"},
+        {"options = memory_only read_only\nname = a",
+         "x.conf has the option 'memory_only' beside others"},
         {"options = readonly", "x.conf, line 1: there is no option 'readonly'"},
         {"capacity = vda", "x.conf, line 1: 'capacity' cannot be 'vda'"},
         {"wait = -1", "x.conf, line 1: 'wait' cannot be '-1'"},

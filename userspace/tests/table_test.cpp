@@ -22,7 +22,7 @@ std::string complaint_about(const std::string& option, const std::string& value)
 }
 
 TEST(Table, IsWrittenAsItWasRead) {
-    for (const char* line : {"259:0 1 254:0", "- 1 /dev/vda 1 nothing_dirty",
+    for (const char* line : {"259:0 1 254:0", "- 1 /dev/vda 1 nothing_dirty", "a 1 b 1 memory_only",
                              "259:0 1 254:0 6 read_only writethrough admission all dirty_high 50"})
         EXPECT_EQ(line, parse_table(line).parameters());
 }
