@@ -46,11 +46,8 @@ TIERED_IOC_COLD, TIERED_IOC_DISCARD = 0x4010e701, 0x4010e702
 
 def mapped(device: str) -> mmap.mmap:
     """All whole pages of a volume as memory."""
-    fd = os.open(f"/dev/mapper/{os.path.basename(device)}", os.O_RDONLY)
-    pages = os.lseek(fd, 0, os.SEEK_END) // PAGE
-    os.close(fd)
     fd = os.open(device, os.O_RDWR)
-    memory = mmap.mmap(fd, pages * PAGE, mmap.MAP_SHARED)
+    memory = mmap.mmap(fd, os.lseek(fd, 0, os.SEEK_END), mmap.MAP_SHARED)
     os.close(fd)
     return memory
 

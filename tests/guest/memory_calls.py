@@ -187,6 +187,7 @@ class Child:
         self.end, theirs = socket.socketpair()
         self.pid = os.fork()
         if not self.pid:
+            self.end.close()
             memory = mmap.mmap(os.open(device, os.O_RDWR), 64 * PAGE, mmap.MAP_SHARED, protection)
             theirs.send(b"mapped")
             while page := theirs.recv(NUMBER):

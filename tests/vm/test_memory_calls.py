@@ -184,7 +184,7 @@ def test_memory_alone(vm: VM) -> None:
         (f"mount -t ext4 {v.path} /mnt", ""),
     ):
         refused = vm.run(command, check=False)
-        assert refused.status and error in refused.stderr, refused
+        assert refused.status and error in refused.stderr, (command, refused)
     assert vm.log_since(mark).count("answers errors because the table says memory_only") == 1
     # The option stays when others change, and when the volume is made anew from its table.
     vm.run(f"tierctl set {v.name} dirty_high=50 dirty_low=20 && {TOOL} put {MEMORY} 0")
