@@ -62,6 +62,12 @@ static void trace_request(const struct tiered_volume *volume, const struct bio *
 	trace_tiered_request(volume->devt, bio->bi_iter.bi_sector, bytes, decision);
 }
 
+/* Notes the first @bytes of @bio, which are all that is done now. */
+static void sample_request(struct tiered_volume *volume, const struct bio *bio, u32 bytes, bool write)
+{
+	tiered_sample(volume, bio->bi_iter.bi_sector, bytes, write, bytes < bio->bi_iter.bi_size);
+}
+
 /* Keeps the first @bytes of @bio; dm sends the rest again. */
 static void keep_first(struct bio *bio, u32 bytes)
 {
@@ -237,7 +243,7 @@ static int read_miss_thrifty(struct tiered_volume *volume, struct bio *bio, u64 
 /* Reads @bio's leading pages, which missed. Returns -EAGAIN when the first became resident meanwhile. */
 static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct part *part)
 {
-	u32 pages = pages_touched(part, bio->bi_iter.bi_size);
+	u32 pages = pages_touched(part, bio->bi_iter.bi_size), bytes;
 	u64 started_ns = ktime_get_ns();
 	struct tiered_fill_seen seen;
 	enum tiered_admission admission;
@@ -251,8 +257,10 @@ static int read_miss(struct tiered_volume *volume, struct bio *bio, const struct
 	if (!pages)
 		return -EAGAIN;
 	admission = volume->thrift.policy ? TIERED_ADMITTED : admit(volume, bio);
-	keep_first(bio, min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes));
 	tiered_count(&volume->stats, TIERED_READ_MISSES, pages);
+	bytes = min_t(u32, bio->bi_iter.bi_size, pages * TIERED_FRAME_BYTES - part->offset_bytes);
+	sample_request(volume, bio, bytes, false);
+	keep_first(bio, bytes);
 	trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_MISS);
 
 	if (volume->thrift.policy)
@@ -302,7 +310,7 @@ static int map_read(struct tiered_volume *volume, struct bio *bio)
 	struct bvec_iter iter;
 	struct part part;
 	enum hit hit;
-	u32 pages;
+	u32 pages, bytes;
 	int r;
 
 again:
@@ -317,10 +325,12 @@ again:
 	} while (iter.bi_size);
 
 	if (likely(pages)) {
+		bytes = bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size);
 		tiered_count(&volume->stats, TIERED_READ_HITS, pages);
+		sample_request(volume, bio, bytes, false);
 		if (volume->thrift.policy)
-			tiered_thrift_read_hit(volume, bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size), pages);
-		keep_first(bio, bio->bi_iter.bi_size - (hit == HIT ? 0 : iter.bi_size));
+			tiered_thrift_read_hit(volume, bio, bytes, pages);
+		keep_first(bio, bytes);
 		trace_request(volume, bio, bio->bi_iter.bi_size, TIERED_DECIDED_READ_HIT);
 		tiered_latency_end(&volume->stats, TIERED_PATH_READ_HIT, started_ns);
 		return end_with(bio, BLK_STS_OK);
@@ -624,6 +634,7 @@ static u32 bypass(struct tiered_volume *volume, struct bio *bio, const struct pa
 	if (!bytes)
 		return 0;
 	tiered_why(volume, part->page, reason);
+	sample_request(volume, bio, bytes, true);
 	if (volume->thrift.policy)
 		tiered_thrift_written(volume, bio, bytes, true);
 	return bytes;
@@ -642,6 +653,7 @@ static int map_write(struct tiered_volume *volume, struct bio *bio)
 again:
 	r = write_frames(volume, bio, &bytes, &choice);
 	if (likely(bytes)) {
+		sample_request(volume, bio, bytes, true);
 		if (volume->thrift.policy && choice.asked)
 			tiered_thrift_written(volume, bio, bytes, false);
 		else if (volume->thrift.policy)
@@ -670,6 +682,7 @@ again:
 		 * With NOWAIT as well: who submits does not wait for a parked write, and an earlier part of the request may
 		 * be on its way, after which nobody takes EAGAIN for a reason to try again.
 		 */
+		sample_request(volume, bio, part.bytes, true);
 		keep_first(bio, part.bytes);
 		tiered_park(volume, bio);
 		return DM_MAPIO_SUBMITTED;

@@ -34,7 +34,7 @@ static void gather_frames(struct tiered_volume *volume, struct status_fields *s)
 	/* The counts are taken one after the other, while frames change hands. */
 	s->frames_free = s->frames_total - min(held, s->frames_total);
 	s->dram_bytes = frames->dram_bytes + tiered_whys_bytes(&volume->whys) +
-			volume->thrift.dram_bytes + tiered_pins_bytes(volume);
+			volume->samples.dram_bytes + volume->thrift.dram_bytes + tiered_pins_bytes(volume);
 	s->metadata_bytes = volume->metadata_bytes;
 }
 
@@ -312,6 +312,32 @@ static int message_pins(struct tiered *t, unsigned int argc, char **argv, char *
 	return 1;
 }
 
+/* Room for a sample and the place to go on from. */
+#define SAMPLES_ROOM 128
+
+static int message_samples(struct tiered *t, unsigned int argc, char **argv, char *result, unsigned int maxlen)
+{
+	const struct tiered_samples *samples = &t->volume->samples;
+	struct tiered_sample sample;
+	unsigned int sz = 0;
+	u64 place = 0;
+
+	if (argc == 2 && kstrtou64(argv[1], 10, &place))
+		return -EINVAL;
+	DMEMIT("%llu:%llu ", 1ull << samples->rate_log2, tiered_samples_since_us(samples));
+	while (sz + SAMPLES_ROOM < maxlen &&
+	       (place = tiered_samples_next(samples, place, &sample)) != TIERED_NO_SAMPLE) {
+		DMEMIT("%llu:%llu:%u:%c%s:%llu:%llu ", sample.time_us, sample.sector, sample.sectors,
+		       sample.write ? 'w' : 'r', sample.more ? "+" : "", sample.accesses, sample.hits);
+		cond_resched();
+	}
+	if (place == TIERED_NO_SAMPLE)
+		DMEMIT("-");
+	else
+		DMEMIT("%llu", place);
+	return 1;
+}
+
 static const char *const path_names[TIERED_PATHS] = {
 	[TIERED_PATH_READ_HIT] = "read_hit",
 	[TIERED_PATH_READ_MISS] = "read_miss",
@@ -373,7 +399,9 @@ int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		return message_pin(t, argc, argv);
 	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_PINS))
 		return message_pins(t, argc, argv, result, maxlen);
-	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, pin, pins, unpin, uuid and why",
-	      t->volume->name, argv[0]);
+	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_SAMPLES))
+		return message_samples(t, argc, argv, result, maxlen);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, pin, pins, samples, unpin, uuid and "
+	      "why", t->volume->name, argv[0]);
 	return -EINVAL;
 }

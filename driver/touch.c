@@ -145,6 +145,7 @@ static enum tiered_obstacle read_and_keep(struct tiered_volume *volume, struct r
 			return TIERED_OBSTACLE_ERROR;
 	}
 	tiered_count(&volume->stats, TIERED_READ_MISSES, 1);
+	tiered_sample(volume, tiered_home_sector(first), TIERED_FRAME_BYTES, false, false);
 	if (!tiered_fast_enter(&volume->fast, &id))
 		return TIERED_OBSTACLE_ERROR;
 	obstacle = keep(volume, first, reading->seen.events[0], reading->page[0]);

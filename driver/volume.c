@@ -35,6 +35,7 @@ static void free_volume(struct tiered_volume *volume)
 	if (volume->loaded)
 		tiered_frames_exit(&volume->frames);
 	tiered_whys_exit(&volume->whys);
+	tiered_samples_exit(&volume->samples);
 	tiered_media_exit(&volume->media);
 	tiered_homes_exit(&volume->homes);
 	free_percpu(volume->streams);
@@ -202,10 +203,13 @@ static int load(struct tiered_volume *volume, struct dm_dev *fast, struct dm_dev
 	volume->pins.others = words.frames;
 	r = tiered_whys_init(&volume->whys, words.pages, words.frames);
 	if (!r)
+		r = tiered_samples_init(&volume->samples, words.frames);
+	if (!r)
 		r = tiered_words_load(volume, &volume->unsettled);
 	if (!r)
 		r = tiered_recognise_home(volume, home, sectors);
 	if (r) {
+		tiered_samples_exit(&volume->samples);
 		tiered_whys_exit(&volume->whys);
 		tiered_frames_exit(&volume->frames);
 		return r;

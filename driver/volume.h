@@ -21,6 +21,7 @@
 #include "park.h"
 #include "pins.h"
 #include "reclaim.h"
+#include "samples.h"
 #include "stats.h"
 #include "thrift.h"
 #include "through.h"
@@ -92,6 +93,7 @@ struct tiered_volume {
 	struct tiered_zeroing zeroing;
 	struct tiered_streams_cpu __percpu *streams;
 	struct tiered_whys whys;
+	struct tiered_samples samples;
 	struct tiered_thrift thrift;
 	struct tiered_pins pins;
 	struct tiered_mappings *mappings; /* of its memory; NULL: it has none ... */
@@ -157,6 +159,16 @@ static inline u64 tiered_pages(const struct tiered_volume *volume)
 static inline bool tiered_pinned(const struct tiered_volume *volume, u64 page)
 {
 	return unlikely(rcu_access_pointer(volume->pins.set)) && tiered_pins_have(volume, page);
+}
+
+/*
+ * Notes a request whose way was decided, if it is one of those that are sampled: the first @bytes from @sector on, and whether @more of
+ * it comes anew. In process context, after its pages were counted.
+ */
+static inline void tiered_sample(struct tiered_volume *volume, sector_t sector, u32 bytes, bool write, bool more)
+{
+	if (unlikely(tiered_samples_want(&volume->samples, sector, bytes)))
+		tiered_samples_note(volume, sector, bytes, write, more);
 }
 
 /* The marks of the frame that holds @page, 0 when none does: about mappings, of which most volumes have none. */

@@ -18,6 +18,7 @@
 #include "prometheus.hpp"
 #include "record.hpp"
 #include "root.hpp"
+#include "samples.hpp"
 #include "signature.hpp"
 #include "status.hpp"
 #include "storage.hpp"

@@ -39,6 +39,7 @@ void simulate(request_source& source, std::span<const std::unique_ptr<tier>> tie
 class recorded : public request_source {
 public:
     explicit recorded(request_source& source);
+    explicit recorded(std::vector<request> trace) : requests(std::move(trace)) {}
     bool next(request& r) override;
     void rewind() override { at = 0; }
     double progress() const override;
