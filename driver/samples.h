@@ -38,8 +38,8 @@ static inline bool tiered_samples_want(const struct tiered_samples *samples, sec
 u64 tiered_samples_since_us(const struct tiered_samples *samples);
 
 /*
- * The next sample from @place on: one CPU after the other, each from its newest sample to its oldest, so that it ends while more
- * come in. Returns the place after it, or TIERED_NO_SAMPLE when there is none.
+ * The next sample from @place on: one CPU after the other, each from its newest sample to its oldest, so that it ends
+ * while more come in. Returns the place after it, or TIERED_NO_SAMPLE when there is none.
  */
 #define TIERED_NO_SAMPLE U64_MAX
 u64 tiered_samples_next(const struct tiered_samples *samples, u64 place, struct tiered_sample *sample);

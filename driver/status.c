@@ -401,7 +401,7 @@ int tiered_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		return message_pins(t, argc, argv, result, maxlen);
 	if (argc <= 2 && !strcasecmp(argv[0], TIERED_MESSAGE_SAMPLES))
 		return message_samples(t, argc, argv, result, maxlen);
-	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, pin, pins, samples, unpin, uuid and "
-	      "why", t->volume->name, argv[0]);
+	DMERR("%s: unknown message %s; known are flush, flush_stop, heat, histogram, lost, pin, pins, samples, unpin, uuid "
+	      "and why", t->volume->name, argv[0]);
 	return -EINVAL;
 }

@@ -162,8 +162,8 @@ static inline bool tiered_pinned(const struct tiered_volume *volume, u64 page)
 }
 
 /*
- * Notes a request whose way was decided, if it is one of those that are sampled: the first @bytes from @sector on, and whether @more of
- * it comes anew. In process context, after its pages were counted.
+ * Notes a request whose way was decided, if it is one of those that are sampled: the first @bytes from @sector on, and
+ * whether @more of it comes anew. In process context, after its pages were counted.
  */
 static inline void tiered_sample(struct tiered_volume *volume, sector_t sector, u32 bytes, bool write, bool more)
 {

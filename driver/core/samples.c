@@ -9,8 +9,9 @@
 /* And at least so much for all of a small volume. */
 #define ENTRIES_OF_ALL 4096u
 /*
- * A ring sees the simulated fast tier, which is as many times smaller as there are groups for one that is sampled, come by so many
- * times: one that is four times larger has to fill up, and then be looked at for as long, although a single CPU may do all the work.
+ * A ring has so many entries for each frame of the simulated fast tier, which is as many times smaller as there are
+ * groups for one that is sampled: one that is four times larger has to fill up, and then be looked at for as long,
+ * although a single CPU may do all the work.
  */
 #define TURNS 8
 /* Of few pages all are hot, or none: no more than one in 16 is sampled, so that a sample's cost does not count. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A sample of the requests, for what a fast tier of another size would do (tierctl advise): all requests of some pages, and
- * none of the others (spatial sampling, "SHARDS", FAST'15), so that a fast tier as many times smaller sees what the whole one
- * sees. Pages are taken or left in groups, so that the policy sees runs and neighbours: of 64 pages, its region.
+ * A sample of the requests, for what a fast tier of another size would do (tierctl advise): all requests of some
+ * pages, and none of the others (spatial sampling, "SHARDS", FAST'15), so that a fast tier as many times smaller sees
+ * what the whole one sees. Pages are taken or left in groups, so that the policy sees runs and neighbours: of 64 pages,
+ * its region.
  *
- * Groups are taken whose number times the golden ratio has a fraction in the last 1/N of the numbers below 1: these lie as evenly
- * as can be, so that of any range of groups the sample has 1/N to within one or two, where a random choice of so few would be
- * far off. Group 0, with the superblock of a file system, is never taken.
+ * Groups are taken whose number times the golden ratio has a fraction in the last 1/N of the numbers below 1: these lie
+ * as evenly as can be, so that of any range of groups the sample has 1/N to within three, where a random choice of
+ * so few would be far off. Group 0, with the superblock of a file system, is never taken.
  */
 #ifndef TIERED_CORE_SAMPLES_H
 #define TIERED_CORE_SAMPLES_H

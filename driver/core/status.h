@@ -110,15 +110,15 @@
  *             4096 ranges (ENOSPC). Returns at once; pins tells the rest. They last until the volume is closed
  *   pins [<page>]  replies what is pinned, as FIRST:PAGES:RESIDENT for each range, in order, from a page on (0 when left
  *             out). Ranges that overlap or touch are one. Then `-`, or the page from which to ask again
- *   samples [<place>]  replies a sample of the requests, for what a fast tier of another size would do: first N:SINCE, then
- *             TIME:SECTOR:SECTORS:OP:ACCESSES:HITS for each. Of the volume's groups of 64 pages one in N is sampled,
- *             always the same ones, and a request that touches one is told of as far as it lies in it. Times are in us since the volume
- *             was opened; no sample later than SINCE is missing, while older ones of some CPUs are overwritten. OP is r or
- *             w, and + behind it: the CPU's next sample is the rest of the same request. ACCESSES and HITS are the pages
- *             that the CPU touched since its last sample, in any group, and those of them that frames served. One CPU after
- *             the other, each from its newest sample on to older ones, from a place on (0 when left out). Then `-`, or the place from
- *             which to ask again. Of programs that have the volume as memory only the faults are seen that find a page
- *             missing
+ *   samples [<place>]  replies a sample of the requests, for what a fast tier of another size would do: first N:SINCE,
+ *             then TIME:SECTOR:SECTORS:OP:ACCESSES:HITS for each. Of the volume's groups of 64 pages one in N is
+ *             sampled, always the same ones, and a request that touches one is told of as far as it lies in it. Times
+ *             are in us since the volume was opened; no sample later than SINCE is missing, while older ones of some
+ *             CPUs are overwritten. OP is r or w, and + behind it: the CPU's next sample is the rest of the same
+ *             request. ACCESSES and HITS are the pages that the CPU touched since its last sample, in any group, and
+ *             those of them that frames served. One CPU after the other, each from its newest sample on to older ones,
+ *             from a place on (0 when left out). Then `-`, or the place from which to ask again. Of programs that have
+ *             the volume as memory only the faults are seen that find a page missing
  *   unpin <first> <pages>...  let ranges go, pinned or not; what is resident stays until something else takes its place
  *   uuid      replies the volume's UUID in text form
  *   why [<place>]  replies the last decision about each extent, as EXTENT:REASON:SECONDS with the name of the reason and

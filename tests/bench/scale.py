@@ -45,6 +45,7 @@ CORE = (
     "policy_regions",
     "policy_victims",
     "policy_work",
+    "samples",
 )
 # What of the kernel the structures below need: sizes as on x86-64 without lock debugging.
 STAND_INS = """\
@@ -52,6 +53,7 @@ STAND_INS = """\
 #include <stddef.h>
 #include "protocol.h"
 #include "policy.h"
+#include "samples.h"
 typedef struct { int v; } spinlock_t;
 typedef struct { int v; } atomic_t;
 u32 tiered_crc32c(u32 crc, const void *data, size_t bytes) { (void)data; return crc + bytes; }
@@ -104,6 +106,7 @@ class Driver:
             subprocess.run([*command, *sources], check=True)
             self._core = ctypes.CDLL(str(library))
         self._core.tiered_policy_bytes.restype = ctypes.c_size_t
+        self._core.tiered_sample_ring_bytes.restype = ctypes.c_size_t
         self.page = constant("TIERED_FRAME_BYTES", "core/format.h")
         self.extent = constant("TIERED_EXTENT_BYTES", "core/format.h")
 
@@ -143,7 +146,16 @@ class Driver:
     def dram_bytes(self, frames: int, disk_bytes: int) -> int:
         """Of a volume without thrift, but for what each CPU has."""
         entry = self._size("why_bytes")
-        return self.index_bytes(frames) + self.why_entries(frames, disk_bytes) * entry
+        return (
+            self.index_bytes(frames)
+            + self.why_entries(frames, disk_bytes) * entry
+            + self.sample_bytes(frames)
+        )
+
+    def sample_bytes(self, frames: int) -> int:
+        """The ring of one CPU; several share as much, unless each of them had too little or too much."""
+        entries = self._core.tiered_sample_entries(ctypes.c_uint32(frames), ctypes.c_uint32(1))
+        return int(self._core.tiered_sample_ring_bytes(ctypes.c_uint32(entries)))
 
     def policy_bytes(self, frames: int) -> int:
         """What thrift adds."""

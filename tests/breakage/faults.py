@@ -244,6 +244,11 @@ FAULTS = (
           "\ttiered_why(volume, page, r);\n", "",
           "seen", _vm("visibility", "why_tells_the_last_decision_of_an_extent"),
           says="not enough values to unpack"),
+    Fault("sample-lacks-hits", "driver/io.c",
+          "\t\tsample_request(volume, bio, bytes, false);\n\t\tif (volume->thrift.policy)\n",
+          "\t\tif (volume->thrift.policy)\n",
+          "advised", _vm("advice", "sample_tells_what_other_sizes_would_do"),
+          says="requests were sampled"),
     # ---- cost
     Fault("every-request-takes-200-instructions-more", "driver/io.c",
           "\tr = map_any(volume, bio);\n",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any text as what the driver says: the status line, and the replies to `heat`, `pins` and
-// `why`.
+// Any text as what the driver says: the status line, and the replies to `heat`, `pins`, `samples`
+// and `why`.
 #include "fuzz.hpp"
 #include "heat.hpp"
 #include "pins.hpp"
+#include "samples.hpp"
 #include "status.hpp"
 #include "why.hpp"
 
@@ -21,6 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     });
     fuzz::allow_refusal([&] { (void)parse_heat_reply(text); });
     fuzz::allow_refusal([&] { (void)parse_pins_reply(text); });
+    fuzz::allow_refusal([&] {
+        const samples_reply reply = parse_samples_reply(text);
+        (void)put_together({reply, reply});
+    });
     fuzz::allow_refusal([&] {
         for (const extent_decision& one : parse_why_reply(text).decisions)
             (void)reason_text(one.reason);

@@ -110,7 +110,8 @@ sampled_requests put_together(const std::vector<samples_reply>& replies) {
         all.samples.insert(all.samples.end(), reply.samples.begin(), reply.samples.end());
     }
     join_parts(all.samples);
-    std::erase_if(all.samples, [&all](const request_sample& s) { return s.time_us < all.since_us; });
+    std::erase_if(all.samples,
+                  [&all](const request_sample& s) { return s.time_us < all.since_us; });
     // Of one processor the newest are first, whatever their times say.
     std::ranges::reverse(all.samples);
     std::ranges::stable_sort(all.samples, {}, &request_sample::time_us);

@@ -42,7 +42,7 @@ inline double fast_us(std::uint64_t bytes) {
 /// Whether `r` goes on where `before` ended. It is the request that continues, whatever served the
 /// other.
 inline bool continues(const request& r, const std::optional<request>& before) {
-    return before && before->end() == r.offset;
+    return before && !r.apart && before->end() == r.offset;
 }
 
 double all_slow_us(const device_model& device, const request& r, bool continuation);

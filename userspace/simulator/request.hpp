@@ -18,6 +18,8 @@ struct request {
     std::uint64_t offset;
     std::uint32_t bytes;
     bool write;
+    /// Of a sample: others came between it and the one before, whatever their places say.
+    bool apart = false;
 
     std::uint64_t end() const { return offset + bytes; }
     std::uint64_t first_page() const { return offset / page_bytes; }

@@ -4,7 +4,9 @@
 //
 // A fast tier as many times smaller than the real one sees of the sample what the real one sees of
 // all requests. Three things are put right:
-//  - Groups of the sample are laid side by side, so that a stream goes on from one to the next.
+//  - Groups of the sample are laid side by side, so that a stream goes on from one to the next; it
+//  is one
+//    if no other pages were touched meanwhile.
 //  - Every tier begins empty, whereas the volume was in use before. So the first half of the sample
 //    only fills the tiers, and what is told is of the second half.
 //  - Few groups may have more or fewer of the hottest pages than their share. How many pages were
@@ -34,10 +36,9 @@ struct size_outlook {
 };
 
 struct sample_outlook {
-    std::uint64_t samples = 0;       ///< in both halves
-    double page_accesses = 0;        ///< of the second half, as all below
-    double requests = 0;
-    double footprint_pages = 0;      ///< of both halves
+    std::uint64_t groups = 0;
+    double footprint_pages = 0;
+    double requests = 0; ///< of the second half, as all below
     double all_slow_us = 0;
     std::optional<double> hit_ratio; ///< of the volume as it was
     std::vector<size_outlook> sizes;
@@ -45,7 +46,6 @@ struct sample_outlook {
 
 /// `sample` is in the order of time, one group of `one_in`. `pages` are sizes of fast tiers.
 sample_outlook simulate_sample(const std::vector<sampled_request>& sample, std::uint64_t one_in,
-                               const std::vector<std::uint32_t>& pages,
-                               const device_model& device);
+                               const std::vector<std::uint32_t>& pages, const device_model& device);
 
 } // namespace tiered::sim

@@ -57,6 +57,7 @@ if [ "$(id -u)" -eq 0 ]; then
     expect 1 "this version serves one" "$tierctl" format x --fast /dev/null /dev/null /dev/zero
     expect 1 "is not open" "$tierctl" close no-such-volume
     expect 1 "is not open" "$tierctl" status no-such-volume
+    expect 1 "is not open" "$tierctl" advise no-such-volume
 else
     expect 1 "needs root" "$tierctl" list
 fi
@@ -142,8 +143,7 @@ i=0
 while [ $i -lt 64 ]; do echo "$i,R,$((i % 32 * 65536)),4096"; i=$((i + 1)); done >"$dir/trace"
 expect 0 "   4x" "$tierctl" advise --trace "$dir/trace" --fast 25%
 expect 0 '"factor": 0.5' "$tierctl" advise --trace "$dir/trace" --fast 64K --json
-expect 1 "does not count what a fast tier of another size would have hit; record the volume's requests" "$tierctl" advise v0
-expect 1 "give it with --trace FILE" "$tierctl" advise
+expect 1 "name an open volume, whose requests are sampled, or record" "$tierctl" advise
 expect 2 "excludes" "$tierctl" advise v0 --trace "$dir/trace" --fast 1M
 expect 1 "name the size of the fast tier" "$tierctl" advise --trace "$dir/trace"
 expect 1 "cannot be doubled and halved" "$tierctl" advise --trace "$dir/trace" --fast 4K
