@@ -286,7 +286,7 @@ FAULTS = (
           "\tobstacle = tiered_mappings_mark(volume, transfer->page, true, &frame);\n",
           "\tobstacle = tiered_mappings_mark(volume, transfer->page, false, &frame);\n",
           "memory", _vm("memory_calls", "what_was_written_is_dirty_and_stays"),
-          says="'frames_dirty': 2"),
+          says="writeback_bytes"),
     Fault("written-pages-stay-marked", "driver/calls.c",
           "\tu64 ours = (TIERED_FRAME_MAPPED | TIERED_FRAME_STORED) & ~before;\n", "\tu64 ours = 0;\n",
           "memory", _vm("memory_calls", "what_was_written_is_dirty_and_stays"),

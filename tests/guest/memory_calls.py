@@ -32,7 +32,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from memory import (  # type: ignore[import-not-found]
+from memory import (  # type: ignore[import]
     NUMBER, PAGE, TIERED_IOC_COLD, TIERED_IOC_DISCARD, mapped, number_at, put_number,
 )
 
@@ -248,15 +248,15 @@ def _debug(device: str) -> None:
 
 def _debug_suspended(device: str, volume: str) -> None:
     child = Child(device, mmap.PROT_READ | mmap.PROT_WRITE)
-    assert child.look(5) == child.has(5) == 0
+    assert child.look(20) == child.has(20) == 0
     subprocess.run(("dmsetup", "suspend", volume), check=True)
     try:
-        expect(errno.EIO, "a debugger of a suspended volume", child.look, 5)
-        expect(errno.EIO, "a debugger of a suspended volume", child.poke, 5, 1)
+        expect(errno.EIO, "a debugger of a suspended volume", child.look, 20)
+        expect(errno.EIO, "a debugger of a suspended volume", child.poke, 20, 1)
     finally:
         subprocess.run(("dmsetup", "resume", volume), check=True)
-    child.poke(5, 6)
-    assert child.look(5) == child.has(5) == 6
+    child.poke(20, 6)
+    assert child.look(20) == child.has(20) == 6
     child.end_it()
 
 
