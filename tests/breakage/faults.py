@@ -248,7 +248,7 @@ FAULTS = (
           "\t\tsample_request(volume, bio, bytes, false);\n\t\tif (volume->thrift.policy)\n",
           "\t\tif (volume->thrift.policy)\n",
           "advised", _vm("advice", "sample_tells_what_other_sizes_would_do"),
-          says="requests were sampled"),
+          says="'tierctl advise v0' ended with status 1"),
     # ---- cost
     Fault("every-request-takes-200-instructions-more", "driver/io.c",
           "\tr = map_any(volume, bio);\n",
