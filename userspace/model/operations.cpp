@@ -693,7 +693,8 @@ bool any_undurable(const State& state) {
 bool can_start_on_memory(const State& state, Op op, u8 page, u8 half) {
     const Page& p = state.pages[page];
     const u8 mapped = p.mapping.frame;
-    const bool may_map = p.holder != none && !p.exclusive && state.gate(page).shut_by == none;
+    const Gate& gate = state.gate(page);
+    const bool may_map = p.holder != none && !p.exclusive && gate.shut_by == none;
     const bool readable = mapped != none && !state.is_damaged(Damage::data, mapped);
 
     switch (op) {
@@ -709,7 +710,10 @@ bool can_start_on_memory(const State& state, Op op, u8 page, u8 half) {
     case Op::persist:
         return readable && p.promise[half].stored;
     case Op::write_in_place:
-        return p.holder != none && !p.exclusive && !state.is_damaged(Damage::data, p.holder) &&
+        return p.holder != none && !p.exclusive && gate.shut_by == none && !gate.shared &&
+               (state.stripe(page).locked_by == none ||
+                !has_fault(Mutant::call_without_the_gate)) &&
+               !state.is_damaged(Damage::data, p.holder) &&
                state.frames[p.holder].data[half].count <= most_unpersisted;
     case Op::sync:
         return p.promise[0].stored || p.promise[1].stored;
