@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 3
 # What the disks and the line to the host need: all that there is would take longer to pack and to unpack.
 MODULES = "virtio_pci virtio_blk virtio_console ext4 crc32c_generic"
 # How an initramfs is made by the machine that it is for. None is compressed when it is booted: an emulated
-# processor unpacks slower than the host reads.
+# processor unpacks slower than the host reads. What dracut has for memory of its own could hide what ours lacks.
 MAKERS = {
     "initramfs-tools": f"""
         echo CONFIG_RD_GZIP=y > /boot/config-$release # what the kernel can unpack: no package said so
@@ -32,11 +32,11 @@ MAKERS = {
         """,
     "dracut": f"""
         dracut --quiet --kver $release --no-hostonly --drivers '{MODULES}' --no-early-microcode \\
-            --no-compress --force /mnt/share/initrd
+            --omit 'bcache crypt nvdimm overlay-root qemu virtiofs' --no-compress --force /mnt/share/initrd
         """,
 }
 # By which a machine that cannot boot ends, and asks nobody.
-ENDS = {"initramfs-tools": "panic=1", "dracut": "rd.shell=0 rd.emergency=reboot"}
+ENDS = {"initramfs-tools": "panic=1", "dracut": "rd.shell=0 rd.emergency=reboot systemd.show_status=no"}
 ROOT_FOLDERS = "bin sbin etc dev proc sys run tmp root usr/bin"
 CONFIGURATION = {"system.conf": f"name = system\nopen = initramfs\nwait = {PATIENCE_SECONDS}\n",
                  "other.conf": "name = other\n"}
