@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 3
 # What the disks and the line to the host need: all that there is would take longer to pack and to unpack.
 MODULES = "virtio_pci virtio_blk virtio_console ext4 crc32c_generic"
 # How an initramfs is made by the machine that it is for. None is compressed when it is booted: an emulated
-# processor unpacks slower than the host reads. What dracut has for memory of its own could hide what ours lacks.
+# processor unpacks slower than the host reads. What dracut itself brings for such memory could hide a fault.
 MAKERS = {
     "initramfs-tools": f"""
         echo CONFIG_RD_GZIP=y > /boot/config-$release # what the kernel can unpack: no package said so
