@@ -12,7 +12,7 @@ namespace {
 using namespace tiered::sim;
 
 constexpr std::uint64_t group_bytes = TIERED_SAMPLE_GROUP_PAGES * page_bytes;
-const device_model ssd = device_models[0];
+const device_model disk = device_models[0];
 const std::vector<std::uint32_t> sizes{8192, 32768};
 
 /// The sample that the driver takes of a trace, one group in 2^rate. Every third page is a hit.
@@ -64,8 +64,8 @@ void expect_near(const sample_outlook& told, const sample_outlook& whole, double
 TEST(Sampled, ScatteredPagesAreWithinThreePoints) {
     for (const char* name : {"zipf-1.1", "zipf-0.8"}) {
         const auto trace = make_synthetic(name, 1);
-        const sample_outlook whole = simulate_sample(whole_of(*trace), 1, sizes, ssd);
-        const sample_outlook told = simulate_sample(sample_of(*trace, 4), 16, sizes, ssd);
+        const sample_outlook whole = simulate_sample(whole_of(*trace), 1, sizes, disk);
+        const sample_outlook told = simulate_sample(sample_of(*trace, 4), 16, sizes, disk);
         SCOPED_TRACE(name);
         expect_near(told, whole, 0.03, 0.03);
         EXPECT_NEAR(1, told.footprint_pages / whole.footprint_pages, 0.05);
@@ -75,8 +75,8 @@ TEST(Sampled, ScatteredPagesAreWithinThreePoints) {
 
 TEST(Sampled, StreamsStayStreams) {
     const auto trace = make_synthetic("loop", 1);
-    const sample_outlook whole = simulate_sample(whole_of(*trace), 1, sizes, ssd);
-    const sample_outlook told = simulate_sample(sample_of(*trace, 5), 32, sizes, ssd);
+    const sample_outlook whole = simulate_sample(whole_of(*trace), 1, sizes, disk);
+    const sample_outlook told = simulate_sample(sample_of(*trace, 5), 32, sizes, disk);
     expect_near(told, whole, 0.03, 0.05);
 }
 
@@ -85,7 +85,7 @@ TEST(Sampled, WhatTheSampleHasTooMuchIsPutRight) {
     std::vector<sampled_request> sample;
     for (std::uint64_t i = 0; i < 4000; i++)
         sample.push_back({{i, i % 20 * group_bytes, page_bytes, false}, 8, 2});
-    const sample_outlook told = simulate_sample(sample, 16, {3200}, ssd);
+    const sample_outlook told = simulate_sample(sample, 16, {3200}, disk);
     // Half as many would be its share. Those that are too many are taken for hits.
     EXPECT_EQ(20u, told.groups);
     EXPECT_DOUBLE_EQ(0.25, told.hit_ratio.value());
@@ -100,7 +100,7 @@ TEST(Sampled, WhatTheSampleLacksIsPutRight) {
     std::vector<sampled_request> sample;
     for (std::uint64_t i = 0; i < 4000; i++)
         sample.push_back({{i, i * group_bytes, page_bytes, false}, 32, 0});
-    const sample_outlook told = simulate_sample(sample, 16, {3200}, ssd);
+    const sample_outlook told = simulate_sample(sample, 16, {3200}, disk);
     EXPECT_NEAR(0.5, told.sizes[0].hit_ratio, 0.01);
 }
 
@@ -116,7 +116,7 @@ TEST(Sampled, AStreamIsWhatNothingElseCameBetween) {
     }
     const double transfer_us = 4 * page_bytes / 500.0;
     const auto slow_us = [](const std::vector<sampled_request>& sample) {
-        const sample_outlook told = simulate_sample(sample, 16, {}, ssd);
+        const sample_outlook told = simulate_sample(sample, 16, {}, disk);
         return told.all_slow_us / told.requests;
     };
     EXPECT_NEAR(transfer_us, slow_us(stream), 0.1);
