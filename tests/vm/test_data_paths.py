@@ -14,6 +14,8 @@ from tests.harness.settings import Settings
 from tests.harness.volume import MIB, PAGE, Volume
 
 MACHINE = pytest.mark.vm(nvdimm="16M", disks="96M")
+# What a volume keeps of its requests however small it is: two rings, each with a header (core/samples.c).
+SAMPLES_BYTES = 65 << 10
 
 
 def _same(vm: VM, device: str, other: str, count: int, offset: int = 0, other_offset: int = 0) -> None:
@@ -81,7 +83,8 @@ def test_metadata_and_memory_stay_in_budget(vm: VM) -> None:
     v = volume.make(vm)
     counters = v.counters()
     assert counters["metadata_bytes"] <= 16 * MIB * 0.005
-    assert counters["dram_bytes"] <= 28 * counters["frames_total"]
+    # test_budgets.py holds larger ones to the 28 bytes alone.
+    assert counters["dram_bytes"] <= 28 * counters["frames_total"] + SAMPLES_BYTES
 
 
 @MACHINE
